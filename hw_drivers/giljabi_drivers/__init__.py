@@ -1,0 +1,1 @@
+"""Bytes <-> SI, nothing else; depends on giljabi's types and clock only."""

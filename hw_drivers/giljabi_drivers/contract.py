@@ -1,0 +1,59 @@
+"""The one contract of all drivers: sans-I/O steps between received bytes and SI samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from giljabi.types import Sample
+from giljabi.wire import EncodeTable
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A chunk as it arrived: stream bytes (any chunking) or one CAN frame, with its receive time."""
+
+    t: float  # stack time of reception [s]
+    data: bytes
+    can_id: int = -1  # -1: a byte stream or a datagram
+    bus: int = 0
+    flags: int = 0  # CAN: 1 extended, 2 remote, 4 error, 8 FD
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What one driver step gives."""
+
+    samples: Sequence[Sample]
+    to_send: Sequence[bytes] = ()  # polls and acknowledgements; never actuator values, those go through the guard
+    next_deadline: float = float("inf")  # the driver wants to be stepped again by then [s]
+
+
+@dataclass(slots=True)
+class DriverStats:
+    """What was accepted and what was dropped, by reason."""
+
+    accepted: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    last_t: dict[str, float] = field(default_factory=dict)  # newest receive time by message name
+
+    def reject(self, reason: str, n: int = 1) -> None:
+        """Counts a dropped message."""
+        self.rejected[reason] = self.rejected.get(reason, 0) + n
+
+
+class Driver(Protocol):
+    """A device: bytes in, samples out; and how the guard shall speak to it."""
+
+    name: str
+    stats: DriverStats
+
+    def step(self, now: float, received: Sequence[Received]) -> StepResult:
+        """Consumes what arrived since the last step; never raises on bad bytes, counts them instead."""
+
+    def encode_table(self) -> EncodeTable | None:
+        """Table for the guard, or None when the device takes no commands."""
+
+    def health(self, now: float) -> Mapping[str, str]:
+        """Open problems by name; empty when the device is well (e.g. {"gnss": "no fix for 3.1 s"})."""

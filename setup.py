@@ -1,0 +1,129 @@
+"""Build: three import roots and one CMake-built extension.
+
+The same tree serves `pip install .`, `pip install -e .`, `colcon build` and
+`colcon build --symlink-install`; the last one runs from `build/giljabi` through symbolic links,
+so every path starts at the resolved place of this file.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).resolve().parent
+NAME = "giljabi"
+VERSION = "0.1.0"
+
+
+class CMakeExtension(Extension):
+    """An extension whose sources are known to CMake only."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, sources=[])
+
+
+class CMakeBuild(build_ext):
+    """Configures and builds cpp_ext, and puts the module where setuptools expects it."""
+
+    def build_extension(self, ext: Extension) -> None:
+        if not isinstance(ext, CMakeExtension):
+            super().build_extension(ext)
+            return
+        target = Path(self.get_ext_fullpath(ext.name)).resolve()
+        build = (ROOT / self.build_temp if not Path(self.build_temp).is_absolute() else Path(self.build_temp)) / "core"
+        build.mkdir(parents=True, exist_ok=True)
+        configure = [
+            "cmake",
+            "-S",
+            str(ROOT / "cpp_ext"),
+            "-B",
+            str(build),
+            f"-DCMAKE_BUILD_TYPE={'Debug' if self.debug else 'Release'}",
+            f"-DPython_EXECUTABLE={sys.executable}",
+            f"-DGILJABI_VERSION={VERSION}",
+            f"-DGILJABI_OUTPUT_DIR={target.parent}",
+            f"-DGILJABI_OUTPUT_NAME={target.name}",
+            "-DGILJABI_PYTHON=ON",
+        ]
+        if "CMAKE_GENERATOR" not in os.environ and _have("ninja"):
+            configure += ["-G", "Ninja"]
+        configure += os.environ.get("CMAKE_ARGS", "").split()
+        jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))
+        subprocess.run(configure, check=True)
+        subprocess.run(["cmake", "--build", str(build), "--parallel", jobs], check=True)
+
+
+def _have(program: str) -> bool:
+    from shutil import which
+
+    return which(program) is not None
+
+
+def _share(folder: str) -> list[tuple[str, list[str]]]:
+    """(destination, files) for every directory below `folder`, relative paths as setuptools wants them."""
+    out = []
+    for directory, _, files in sorted(os.walk(ROOT / folder)):
+        relative = Path(directory).relative_to(ROOT)
+        paths = [str(relative / f) for f in sorted(files) if not f.endswith(".pyc")]
+        if paths and "__pycache__" not in relative.parts:
+            out.append((f"share/{NAME}/{relative}", paths))
+    return out
+
+
+os.chdir(ROOT) if not (Path.cwd() / "resource").exists() else None
+
+ROS = ["ros-rclpy[fastrtps]", "ros-common-interfaces", "ros-lifecycle-msgs"]
+ROS_ON_PYPI = "platform_machine == 'x86_64' and sys_platform == 'linux' and python_version < '3.14'"
+DRIVERS = ["pyserial>=3.5", "python-can[multicast]>=4.4", "cantools>=39.4", "pyais>=2.6"]
+
+setup(
+    name=NAME,
+    version=VERSION,
+    description="Autonomy middleware: one ROS 2 stack for cars, ships, drones and humanoids",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    package_dir={
+        "giljabi": "src/giljabi",
+        "giljabi_drivers": "hw_drivers/giljabi_drivers",
+        "giljabi_sim": "sim/giljabi_sim",
+    },
+    packages=[
+        "giljabi",
+        *(f"giljabi.{p}" for p in ("estimation", "perception", "planning", "control", "safety", "ros", "operator")),
+        "giljabi_drivers",
+        "giljabi_sim",
+    ],
+    package_data={"giljabi": ["py.typed", "*.pyi", "_core/*.pyi", "operator/static/*"]},
+    ext_modules=[CMakeExtension("giljabi._core")],
+    cmdclass={"build_ext": CMakeBuild},
+    data_files=[
+        ("share/ament_index/resource_index/packages", ["resource/giljabi"]),
+        (f"share/{NAME}", ["package.xml"]),
+        *_share("launch"),
+        *_share("config"),
+    ],
+    zip_safe=False,
+    install_requires=["numpy>=1.24", "scipy>=1.10", "pydantic>=2.6", "PyYAML>=6.0", "matplotlib>=3.6", *DRIVERS],
+    extras_require={
+        "ros": [f"{r}; {ROS_ON_PYPI}" for r in ROS],
+        "operator": ["nicegui>=2.0"],
+        "test": ["pytest"],
+        "dev": [
+            "pytest>=7.4", "pytest-timeout", "hypothesis", "ruff", "mypy", "clang-format>=18", "pybind11-stubgen",
+            "types-PyYAML", "pre-commit", "build", "cmake>=3.20,<4", "ninja", "pybind11>=2.13", "cmeel-eigen>=3.4",
+            "playwright", "pynmea2", "casadi",
+        ],
+    },
+    entry_points={
+        "console_scripts": [
+            "giljabi = giljabi.cli:main",
+        ],
+    },
+)

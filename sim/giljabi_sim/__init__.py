@@ -1,0 +1,1 @@
+"""Plants, sensors, device peers that speak the real bytes, scenarios and the lock-step loop."""

@@ -1,0 +1,67 @@
+"""Time is an argument: clocks exist only at the edges.
+
+Stamps are the monotonic clock plus one offset that is fixed when the stack starts and handed to every
+process through the environment, so a jump of the wall clock changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Protocol
+
+OFFSET_ENV = "GILJABI_CLOCK_OFFSET_NS"
+
+
+class Clock(Protocol):
+    """Anything that tells the stack's time in seconds."""
+
+    def now(self) -> float:
+        """Stack time [s]."""
+
+
+def make_offset_ns() -> int:
+    """Offset that makes monotonic stamps read like UTC at the moment the stack starts [ns]."""
+    return time.time_ns() - time.monotonic_ns()
+
+
+class StackClock:
+    """Monotonic clock plus the stack's fixed offset."""
+
+    def __init__(self, offset_ns: int | None = None) -> None:
+        """offset_ns: None reads GILJABI_CLOCK_OFFSET_NS, or makes an offset when that is unset."""
+        if offset_ns is None:
+            text = os.environ.get(OFFSET_ENV)
+            offset_ns = int(text) if text else make_offset_ns()
+        self.offset_ns = offset_ns
+
+    def now_ns(self) -> int:
+        """Stack time [ns]."""
+        return time.monotonic_ns() + self.offset_ns
+
+    def now(self) -> float:
+        """Stack time [s]."""
+        return self.now_ns() * 1e-9
+
+
+class ManualClock:
+    """Clock that the lock-step loop or a replay moves."""
+
+    def __init__(self, t: float = 0.0) -> None:
+        self._t = t
+
+    def now(self) -> float:
+        """Stack time [s]."""
+        return self._t
+
+    def set(self, t: float) -> None:
+        """Moves time forward; going back is an error."""
+        if t < self._t:
+            raise ValueError(f"time cannot go back from {self._t} to {t}")
+        self._t = t
+
+
+def to_ros_ns(t: float) -> tuple[int, int]:
+    """(sec, nanosec) of a header stamp."""
+    ns = round(t * 1e9)
+    return ns // 1_000_000_000, ns % 1_000_000_000

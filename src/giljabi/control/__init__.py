@@ -1,0 +1,1 @@
+"""How to get there: odometry and a trajectory in, named actuator commands out."""

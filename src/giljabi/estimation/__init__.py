@@ -1,0 +1,1 @@
+"""Where the vehicle is: samples in, odometry out."""

@@ -1,0 +1,1 @@
+"""What is around the vehicle: detections in, tracks out."""

@@ -1,0 +1,1 @@
+"""Where to go: odometry, tracks and a route in, a timed trajectory out."""

@@ -1,0 +1,233 @@
+"""A platform is one file: model, limits, actuators, sensors, drivers, steps and rules of one vehicle.
+
+The core never asks which platform it runs on; it reads what the file says. `options` of drivers and steps
+are open here and checked by the part that is named (`Platform.options`), with the same file:line errors.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field, model_validator
+
+from giljabi.types import BadInputError
+from giljabi.yaml_file import Key, Strict, YamlFile
+
+Slot = Literal["position", "velocity", "effort"]
+SLOT_OF_UNIT: dict[str, Slot] = {
+    "rad": "position", "m": "position", "rad/s": "velocity", "m/s": "velocity", "N": "effort", "N*m": "effort",
+}  # fmt: skip
+
+
+class Model(Strict):
+    """Dynamics the solver uses, by name, and its parameters in SI."""
+
+    kind: str
+    parameters: dict[str, float] = Field(default_factory=dict)
+
+
+class Footprint(Strict):
+    """Rectangle around base_link [m]."""
+
+    length: float = Field(gt=0)
+    width: float = Field(gt=0)
+    centre_x: float = 0.0  # centre of the rectangle in base_link
+
+
+class Limits(Strict):
+    """What the vehicle may do; every value is required, nothing is guessed."""
+
+    speed_max: float = Field(gt=0, description="m/s over ground")
+    speed_min: float = Field(le=0, description="m/s, 0 when the vehicle must not go astern")
+    acceleration_max: float = Field(gt=0, description="m/s^2")
+    deceleration_max: float = Field(gt=0, description="m/s^2, comfortable stop")
+    yaw_rate_max: float = Field(gt=0, description="rad/s")
+    lateral_acceleration_max: float = Field(gt=0, description="m/s^2")
+    clearance: float = Field(ge=0, description="m kept between footprint and anything else")
+
+
+class SafeOutput(Strict):
+    """What the guard sends when commands must not reach the wire: ramp to `value` at `rate`, or hold then ramp."""
+
+    action: Literal["ramp", "hold"] = "ramp"
+    value: float = 0.0
+    rate: float = Field(gt=0, description="unit of the actuator per second")
+    hold_s: float = Field(default=0.0, ge=0, description="hold: seconds before the ramp begins")
+
+
+class Actuator(Strict):
+    """One named actuator: unit, limits, and its safe output."""
+
+    unit: Literal["rad", "m", "rad/s", "m/s", "N", "N*m"]
+    min: float
+    max: float
+    rate_max: float = Field(gt=0, description="unit per second")
+    driver: str
+    safe: SafeOutput
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Actuator:
+        if self.min >= self.max:
+            raise ValueError(f"min {self.min} is not below max {self.max}")
+        if not self.min <= self.safe.value <= self.max:
+            raise ValueError(f"safe value {self.safe.value} is outside [{self.min}, {self.max}]")
+        return self
+
+    @property
+    def slot(self) -> Slot:
+        """Slot of JointState that carries it."""
+        return SLOT_OF_UNIT[self.unit]
+
+
+class Sensor(Strict):
+    """One source of samples: where it sits and how old it may get."""
+
+    kind: Literal["gnss", "imu", "heading", "joints", "log", "detections"]
+    driver: str
+    position: tuple[float, float, float] = (0.0, 0.0, 0.0)  # in base_link [m]
+    rpy_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)  # R_base_sensor
+    timeout_s: float = Field(gt=0)
+    required: bool = True  # arming waits for it
+
+
+class Device(Strict):
+    """One device: the driver's name, where the real one is, and what the driver wants to know."""
+
+    kind: str
+    device: str = Field(description="URL, e.g. serial:/dev/ttyUSB0?baud=38400")
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Step(Strict):
+    """One step by name, with its rate and options."""
+
+    kind: str
+    rate_hz: float = Field(gt=0, le=1000)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Steps(Strict):
+    """The four steps of the stack."""
+
+    estimator: Step
+    tracker: Step
+    planner: Step
+    controller: Step
+
+
+class Guard(Strict):
+    """The only writer on the wire: rate and freshness limits."""
+
+    rate_hz: float = Field(gt=0, le=1000)
+    command_timeout_s: float = Field(gt=0)
+    heartbeat_timeout_s: float = Field(gt=0)
+    pose_timeout_s: float = Field(gt=0)
+
+
+class MinimumRisk(Strict):
+    """What the stack does when it must give up its goal."""
+
+    manoeuvre: Literal["stop"]  # plan to standstill inside the limits, then hold
+    within_s: float = Field(gt=0, description="time until standstill that the platform promises")
+
+
+class TopicOverride(Strict):
+    """Rate or staleness of one row of the topic table."""
+
+    rate_hz: float | None = Field(default=None, gt=0)
+    timeout_s: float | None = Field(default=None, gt=0)
+
+
+class PlatformModel(Strict):
+    """The whole file."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    description: str
+    model: Model
+    footprint: Footprint
+    limits: Limits
+    actuators: dict[str, Actuator] = Field(min_length=1)
+    sensors: dict[str, Sensor] = Field(min_length=1)
+    drivers: dict[str, Device] = Field(min_length=1)
+    steps: Steps
+    guard: Guard
+    minimum_risk: MinimumRisk
+    topics: dict[str, TopicOverride] = Field(default_factory=dict)
+    simulation: dict[str, Any] = Field(default_factory=dict, description="plant and peers; read by the simulator only")
+    scenario: str = Field(description="default scenario of `giljabi run`, relative to config/scenarios")
+
+    @model_validator(mode="after")
+    def _drivers_exist(self) -> PlatformModel:
+        for group in (self.actuators, self.sensors):
+            for name, part in group.items():
+                if part.driver not in self.drivers:
+                    raise ValueError(f"{name} names driver '{part.driver}'; known drivers are {', '.join(self.drivers)}")
+        return self
+
+
+S = TypeVar("S", bound=Strict)
+
+
+class Platform:
+    """A validated platform file."""
+
+    def __init__(self, file: YamlFile, model: PlatformModel) -> None:
+        self.file = file
+        self.model = model
+
+    @property
+    def name(self) -> str:
+        """The platform's name; for display, never for decisions."""
+        return self.model.name
+
+    def options(self, schema: type[S], *key: str) -> S:
+        """`options` at a key path such as ("steps", "planner") as `schema`; raises BadInputError with file:line."""
+        data: Any = self.file.data
+        for part in key:
+            data = data[part]
+        path: Key = (*key, "options")
+        return self.file.validate(schema, data.get("options", {}), path)
+
+    def error(self, key: Key, what: str) -> BadInputError:
+        """An error at the line of a key path."""
+        return self.file.error(key, what)
+
+
+def share_dir() -> Path:
+    """Folder that holds config/ and launch/: installed share, else the source tree."""
+    here = Path(__file__).resolve()
+    source = here.parents[2]
+    candidates = [source] if (source / "config" / "platforms").is_dir() else []
+    try:
+        from ament_index_python.packages import get_package_share_directory
+
+        candidates.append(Path(get_package_share_directory("giljabi")))
+    except Exception:
+        pass
+    import sys
+
+    candidates += [p / "share" / "giljabi" for p in (here.parents[4] if len(here.parents) > 4 else source, Path(sys.prefix))]
+    for c in candidates:
+        if (c / "config" / "platforms").is_dir():
+            return c
+    raise BadInputError("giljabi's config folder was not found; reinstall the package")
+
+
+def find_platform(name_or_path: str | os.PathLike[str]) -> Path:
+    """Path of a platform file from a name (config/platforms/<name>.yaml) or a path; raises BadInputError."""
+    text = os.fspath(name_or_path)
+    if text.endswith((".yaml", ".yml")) or os.sep in text:
+        return Path(text)
+    path = share_dir() / "config" / "platforms" / f"{text}.yaml"
+    if not path.is_file():
+        known = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        raise BadInputError(f"no platform '{text}'; known platforms are {', '.join(known)}, or give a file")
+    return path
+
+
+def load_platform(name_or_path: str | os.PathLike[str]) -> Platform:
+    """Reads and validates a platform file; raises BadInputError `file:line: what; what is expected`."""
+    file = YamlFile(find_platform(name_or_path))
+    return Platform(file, file.validate(PlatformModel))

@@ -1,0 +1,1 @@
+"""What must never happen: guard configuration, health and arming."""

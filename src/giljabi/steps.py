@@ -1,0 +1,87 @@
+"""What the steps of the stack look like; ROS nodes, the lock-step loop and replay call the same objects.
+
+A step reads no clock and does no I/O: same input, same output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from giljabi.types import (
+    ActuatorCommand,
+    Detections,
+    GeoDetections,
+    JointState,
+    MissionState,
+    Odometry,
+    Origin,
+    Route,
+    Sample,
+    Tracks,
+    Trajectory,
+)
+
+
+class Estimator(Protocol):
+    """Samples in, odometry out."""
+
+    origin: Origin | None  # set by the first good fix, or given; never changes afterwards
+
+    def step(self, now: float, samples: Sequence[Sample]) -> Odometry | None:
+        """Consumes samples (any order of stamps within a short window); None until initialised."""
+
+    def health(self, now: float) -> Mapping[str, str]:
+        """Open problems by name; empty when the estimate may be used."""
+
+
+class Tracker(Protocol):
+    """Detections in, confirmed tracks out."""
+
+    def step(
+        self,
+        now: float,
+        detections: Sequence[Detections | GeoDetections],
+        odometry: Sequence[Odometry],
+        origin: Origin | None,
+    ) -> Tracks:
+        """odometry: what came since the last call, for detections given in base_link."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """One planner step: what to follow and where the mission stands."""
+
+    trajectory: Trajectory | None  # None: nothing to follow (idle, arrived and stopped)
+    mission: MissionState
+
+
+class Planner(Protocol):
+    """Route following with avoidance through the solver."""
+
+    def set_route(self, route: Route) -> None:
+        """Replaces the route; the mission goes back to idle."""
+
+    def start(self) -> None:
+        """Begins or resumes the route."""
+
+    def pause(self) -> None:
+        """Brings the vehicle to a stop on its route until start()."""
+
+    def step(self, now: float, odom: Odometry, tracks: Tracks | None) -> PlanResult:
+        """Plans from the newest estimate; always returns something usable or a stop plan."""
+
+
+class Controller(Protocol):
+    """Trajectory tracking through the solver, out to named actuators."""
+
+    def step(
+        self,
+        now: float,
+        odom: Odometry,
+        joints: JointState | None,
+        trajectory: Trajectory | None,
+        last_output: Mapping[str, float],
+    ) -> ActuatorCommand | None:
+        """last_output: what the guard put on the wire last; None when there is nothing safe to say."""

@@ -1,0 +1,72 @@
+"""The one table of topics: a node names no topic, message, QoS, rate or timeout anywhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Qos(Enum):
+    """Delivery of a topic; the ROS layer maps these to rclpy profiles."""
+
+    SENSOR = "sensor"  # best effort, keep last 5
+    STREAM = "stream"  # reliable, keep last 1: newest value wins, nothing queues
+    EVENT = "event"  # reliable, keep last 50
+    LATCHED = "latched"  # reliable, transient local, keep last 1
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One row: relative name, `package/Message`, QoS, usual rate and staleness limit (0 = not periodic)."""
+
+    name: str
+    message: str
+    qos: Qos
+    rate_hz: float = 0.0
+    timeout_s: float = 0.0
+
+    def at(self, suffix: str) -> Topic:
+        """The row for one source of a per-source topic, e.g. `detections/ais`."""
+        return Topic(f"{self.name}/{suffix}", self.message, self.qos, self.rate_hz, self.timeout_s)
+
+
+IMU = Topic("imu/data", "sensor_msgs/Imu", Qos.SENSOR, 50.0, 0.3)
+GNSS_FIX = Topic("gnss/fix", "sensor_msgs/NavSatFix", Qos.SENSOR, 5.0, 2.0)
+GNSS_VELOCITY = Topic("gnss/velocity", "geometry_msgs/TwistWithCovarianceStamped", Qos.SENSOR, 5.0, 2.0)
+HEADING = Topic("heading", "sensor_msgs/Imu", Qos.SENSOR, 10.0, 1.0)
+SPEED = Topic("speed_through_water", "geometry_msgs/TwistWithCovarianceStamped", Qos.SENSOR, 1.0, 5.0)
+JOINT_STATES = Topic("joint_states", "sensor_msgs/JointState", Qos.SENSOR, 50.0, 0.5)
+DETECTIONS = Topic("detections", "sensor_msgs/PointCloud2", Qos.SENSOR, 10.0, 0.0)
+GEO_DETECTIONS = Topic("geo_detections", "sensor_msgs/PointCloud2", Qos.SENSOR, 1.0, 0.0)
+ODOM = Topic("odom", "nav_msgs/Odometry", Qos.STREAM, 50.0, 0.2)
+MAP_TO_ODOM = Topic("map_to_odom", "geometry_msgs/TransformStamped", Qos.LATCHED)
+ORIGIN = Topic("origin", "sensor_msgs/NavSatFix", Qos.LATCHED)
+TRACKS = Topic("tracks", "sensor_msgs/PointCloud2", Qos.STREAM, 5.0, 1.0)
+GOAL_POSE = Topic("goal_pose", "geometry_msgs/PoseStamped", Qos.EVENT)
+ROUTE = Topic("route", "nav_msgs/Path", Qos.LATCHED)
+PLAN = Topic("plan", "nav_msgs/Path", Qos.STREAM, 5.0, 1.0)
+TRAJECTORY = Topic("trajectory", "trajectory_msgs/MultiDOFJointTrajectory", Qos.STREAM, 5.0, 1.0)
+ACTUATOR_COMMANDS = Topic("actuator_commands", "sensor_msgs/JointState", Qos.STREAM, 50.0, 0.2)
+MISSION_STATE = Topic("mission/state", "diagnostic_msgs/DiagnosticStatus", Qos.LATCHED, 2.0, 2.0)
+HEARTBEAT = Topic("supervisor/heartbeat", "diagnostic_msgs/DiagnosticStatus", Qos.STREAM, 10.0, 0.5)
+STATE = Topic("state", "diagnostic_msgs/DiagnosticStatus", Qos.LATCHED, 5.0, 1.0)
+DIAGNOSTICS = Topic("/diagnostics", "diagnostic_msgs/DiagnosticArray", Qos.EVENT, 1.0, 3.0)
+
+TOPICS: tuple[Topic, ...] = tuple(v for v in list(globals().values()) if isinstance(v, Topic))
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service: relative name and `package/Type`."""
+
+    name: str
+    type: str
+
+
+ARM = Service("arm", "std_srvs/SetBool")
+STOP = Service("stop", "std_srvs/Trigger")
+MISSION_START = Service("mission/start", "std_srvs/Trigger")
+MISSION_PAUSE = Service("mission/pause", "std_srvs/Trigger")
+MISSION_RESUME = Service("mission/resume", "std_srvs/Trigger")
+
+SERVICES: tuple[Service, ...] = tuple(v for v in list(globals().values()) if isinstance(v, Service))

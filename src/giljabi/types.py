@@ -1,0 +1,288 @@
+"""Data that moves between steps: SI units, ENU map, FLU body (REP-103), time in seconds.
+
+Every object is immutable by convention: a step reads its input and returns new objects. Arrays are
+float64. A slot that does not apply is NaN; a NaN in a slot that applies is a fault and is refused by
+`check_finite` where data enters the stack.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[np.float64]
+NAN = float("nan")
+
+
+class GiljabiError(Exception):
+    """An error with a message for the user: what is wrong, where, and what to do."""
+
+
+class BadInputError(GiljabiError):
+    """Bad arguments, file or configuration (exit code 2); the message is `file:line: what; what is expected`."""
+
+
+def check_finite(what: str, value: Any) -> Array:
+    """Returns `value` as a float array, or raises BadInputError naming `what` when it is not finite."""
+    a = np.asarray(value, dtype=np.float64)
+    if not np.all(np.isfinite(a)):
+        raise BadInputError(f"{what}: {a.tolist()} is not finite; a finite number is expected")
+    return a
+
+
+# --- samples: what drivers give -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Imu:
+    """Inertial sample in the body frame; what the device does not measure is NaN."""
+
+    t: float
+    angular_velocity: Array  # (3,) rad/s, FLU
+    linear_acceleration: Array  # (3,) m/s^2 specific force, FLU (at rest +9.81 on z)
+    source: str = "imu"
+
+
+@dataclass(frozen=True, slots=True)
+class GnssFix:
+    """Satellite position, WGS-84; degrees as in NavSatFix."""
+
+    t: float
+    lat_deg: float
+    lon_deg: float
+    alt_m: float  # ellipsoid or mean sea level as the device gives it; NaN for a 2-D fix
+    std_enu: Array  # (3,) m, 1 sigma
+    quality: int = 1  # 0 none, 1 single, 2 differential, 4 RTK fixed, 5 RTK float, 6 dead reckoning
+    satellites: int = 0
+    utc_s: float = NAN  # UTC as data, epoch seconds; never used as the stack's time
+    source: str = "gnss"
+
+
+@dataclass(frozen=True, slots=True)
+class GnssVelocity:
+    """Velocity over ground in ENU; the vertical part is NaN when the device gives course and speed only."""
+
+    t: float
+    velocity_enu: Array  # (3,) m/s
+    std: float  # m/s, 1 sigma per axis
+    source: str = "gnss"
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """Yaw of base_link in ENU (0 = east, positive counter-clockwise), true not magnetic."""
+
+    t: float
+    yaw: float  # rad
+    std: float  # rad
+    source: str = "heading"
+
+
+@dataclass(frozen=True, slots=True)
+class JointState:
+    """Feedback of named actuators and wheels; slots that do not apply are NaN or absent."""
+
+    t: float
+    position: Mapping[str, float] = field(default_factory=dict)  # rad, m
+    velocity: Mapping[str, float] = field(default_factory=dict)  # rad/s, m/s
+    effort: Mapping[str, float] = field(default_factory=dict)  # N, N·m
+    source: str = "joints"
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedThroughWater:
+    """Speed along base_link x relative to the medium (log, pitot)."""
+
+    t: float
+    speed: float  # m/s
+    std: float
+    source: str = "log"
+
+
+DETECTION_FIELDS = ("x", "y", "z", "vx", "vy", "yaw", "length", "width", "id", "kind", "variance")
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """One scan of one sensor.
+
+    data: (n, 11) in the order of DETECTION_FIELDS; x y z in `frame` [m], vx vy over ground in `frame` [m/s], yaw [rad],
+    length width [m], id (MMSI, object id; NaN when the sensor gives none), kind (Kind value), variance [m^2 per
+    axis]. What the sensor does not measure is NaN.
+    """
+
+    t: float
+    source: str  # ais, radar, lidar, camera
+    frame: str  # "map" or "base_link"
+    data: Array
+
+
+@dataclass(frozen=True, slots=True)
+class GeoDetections:
+    """Detections in geodetic coordinates (AIS); the estimator's origin turns them into `map`.
+
+    data: (n, 11) as DETECTION_FIELDS, but x = lon_deg and y = lat_deg.
+    """
+
+    t: float
+    source: str
+    data: Array
+
+
+class Kind(Enum):
+    """What a detection or track is."""
+
+    UNKNOWN = 0
+    VESSEL = 1
+    CAR = 2
+    PEDESTRIAN = 3
+    DRONE = 4
+    STATIC = 5
+
+
+Sample: TypeAlias = (
+    Imu | GnssFix | GnssVelocity | Heading | JointState | SpeedThroughWater | Detections | GeoDetections
+)
+
+# --- estimate, world ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Geodetic origin of `map`; fixed while armed, the same for a fleet."""
+
+    lat_deg: float
+    lon_deg: float
+    alt_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class Odometry:
+    """Pose of base_link in map and twist in base_link."""
+
+    t: float
+    position: Array  # (3,) m, map
+    quaternion: Array  # (4,) w x y z, R_map_base
+    velocity: Array  # (3,) m/s, base_link
+    angular_velocity: Array  # (3,) rad/s, base_link
+    pose_cov: Array  # (6, 6) x y z roll pitch yaw
+    twist_cov: Array  # (6, 6)
+
+    @property
+    def yaw(self) -> float:
+        """Yaw in map [rad]."""
+        w, x, y, z = self.quaternion
+        return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+
+    @property
+    def velocity_map(self) -> Array:
+        """Velocity in map (3,) [m/s]."""
+        w, x, y, z = self.quaternion
+        u = np.array([x, y, z])
+        v = self.velocity
+        return np.asarray(v + 2.0 * np.cross(u, np.cross(u, v) + w * v))
+
+
+TRACK_FIELDS = ("x", "y", "z", "vx", "vy", "yaw", "length", "width", "id", "kind", "variance")
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """Confirmed tracks in map: data (n, 11) in the order of TRACK_FIELDS; id is stable over a track's life."""
+
+    t: float
+    data: Array
+
+    def predicted(self, t: float) -> Array:
+        """Positions (n, 2) [m, map] at time t under constant velocity."""
+        return np.asarray(self.data[:, :2] + (t - self.t) * self.data[:, 3:5])
+
+
+# --- goal, plan, command --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Polyline to follow in map.
+
+    points: (n, 3) m; speed: (n,) m/s wanted towards each point; half_width: (n, 2) m free to the left
+    and to the right of the line (inf where open). A closed route repeats its first point.
+    """
+
+    points: Array
+    speed: Array
+    half_width: Array
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """Timed plan in map; row k is due at t + times[k].
+
+    times: (n,) s from 0; position: (n, 3) m; yaw: (n,) rad, unwrapped; velocity: (n, 3) m/s in map;
+    yaw_rate: (n,) rad/s. status: solver's word (converged, feasible, infeasible, stop).
+    """
+
+    t: float
+    times: Array
+    position: Array
+    yaw: Array
+    velocity: Array
+    yaw_rate: Array
+    status: str = "converged"
+
+
+@dataclass(frozen=True, slots=True)
+class ActuatorCommand:
+    """Named actuator values in SI (rad, m, rad/s, m/s, N, N·m as the platform file declares)."""
+
+    t: float
+    source: str  # auto, manual, policy
+    values: Mapping[str, float]
+
+
+class MissionPhase(Enum):
+    """Where a mission stands."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    PAUSED = "paused"
+    ARRIVED = "arrived"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class MissionState:
+    """Progress along the route."""
+
+    t: float
+    phase: MissionPhase
+    progress: float  # 0..1 of the route's length
+    distance_to_go: float  # m
+    cross_track: float  # m, positive to the left of the route
+    note: str = ""  # what the planner is doing: following, avoiding track 12, stopping because ...
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Verdict of one part; `reasons` is empty when ready."""
+
+    t: float
+    name: str
+    reasons: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StackState:
+    """What the guard says of the vehicle."""
+
+    t: float
+    mode: str  # standby, auto, manual, minimum_risk, stopped
+    armed: bool
+    reasons: Sequence[str] = ()  # why it will not arm, or why it left auto
