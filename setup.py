@@ -35,7 +35,9 @@ class CMakeBuild(build_ext):
             super().build_extension(ext)
             return
         target = Path(self.get_ext_fullpath(ext.name)).resolve()
-        build = (ROOT / self.build_temp if not Path(self.build_temp).is_absolute() else Path(self.build_temp)) / "core"
+        build = (
+            ROOT / self.build_temp if not Path(self.build_temp).is_absolute() else Path(self.build_temp)
+        ) / "core"
         build.mkdir(parents=True, exist_ok=True)
         configure = [
             "cmake",
@@ -85,7 +87,9 @@ setup(
     name=NAME,
     version=VERSION,
     description="Autonomy middleware: one ROS 2 stack for cars, ships, drones and humanoids",
-    long_description=(ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else "",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8")
+    if (ROOT / "README.md").exists()
+    else "",
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
@@ -96,7 +100,10 @@ setup(
     },
     packages=[
         "giljabi",
-        *(f"giljabi.{p}" for p in ("estimation", "perception", "planning", "control", "safety", "ros", "operator")),
+        *(
+            f"giljabi.{p}"
+            for p in ("estimation", "perception", "planning", "control", "safety", "ros", "operator")
+        ),
         "giljabi_drivers",
         "giljabi_sim",
     ],
@@ -110,15 +117,36 @@ setup(
         *_share("config"),
     ],
     zip_safe=False,
-    install_requires=["numpy>=1.24", "scipy>=1.10", "pydantic>=2.6", "PyYAML>=6.0", "matplotlib>=3.6", *DRIVERS],
+    install_requires=[
+        "numpy>=1.24",
+        "scipy>=1.10",
+        "pydantic>=2.6",
+        "PyYAML>=6.0",
+        "matplotlib>=3.6",
+        *DRIVERS,
+    ],
     extras_require={
         "ros": [f"{r}; {ROS_ON_PYPI}" for r in ROS],
         "operator": ["nicegui>=2.0"],
         "test": ["pytest"],
         "dev": [
-            "pytest>=7.4", "pytest-timeout", "hypothesis", "ruff", "mypy", "clang-format>=18", "pybind11-stubgen",
-            "types-PyYAML", "pre-commit", "build", "cmake>=3.20,<4", "ninja", "pybind11>=2.13", "cmeel-eigen>=3.4",
-            "playwright", "pynmea2", "casadi",
+            "pytest>=7.4",
+            "pytest-timeout",
+            "hypothesis",
+            "ruff",
+            "mypy",
+            "clang-format>=18",
+            "pybind11-stubgen",
+            "types-PyYAML",
+            "pre-commit",
+            "build",
+            "cmake>=3.20,<4",
+            "ninja",
+            "pybind11>=2.13",
+            "cmeel-eigen>=3.4",
+            "playwright",
+            "pynmea2",
+            "casadi",
         ],
     },
     entry_points={

@@ -155,7 +155,9 @@ class PlatformModel(Strict):
     guard: Guard
     minimum_risk: MinimumRisk
     topics: dict[str, TopicOverride] = Field(default_factory=dict)
-    simulation: dict[str, Any] = Field(default_factory=dict, description="plant and peers; read by the simulator only")
+    simulation: dict[str, Any] = Field(
+        default_factory=dict, description="plant and peers; read by the simulator only"
+    )
     scenario: str = Field(description="default scenario of `giljabi run`, relative to config/scenarios")
 
     @model_validator(mode="after")
@@ -163,7 +165,9 @@ class PlatformModel(Strict):
         for group in (self.actuators, self.sensors):
             for name, part in group.items():
                 if part.driver not in self.drivers:
-                    raise ValueError(f"{name} names driver '{part.driver}'; known drivers are {', '.join(self.drivers)}")
+                    raise ValueError(
+                        f"{name} names driver '{part.driver}'; known drivers are {', '.join(self.drivers)}"
+                    )
         return self
 
 
@@ -208,7 +212,10 @@ def share_dir() -> Path:
         pass
     import sys
 
-    candidates += [p / "share" / "giljabi" for p in (here.parents[4] if len(here.parents) > 4 else source, Path(sys.prefix))]
+    candidates += [
+        p / "share" / "giljabi"
+        for p in (here.parents[4] if len(here.parents) > 4 else source, Path(sys.prefix))
+    ]
     for c in candidates:
         if (c / "config" / "platforms").is_dir():
             return c

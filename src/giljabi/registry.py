@@ -18,7 +18,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "trackers": {"gnn": "giljabi.perception.gnn:GnnTracker"},
     "planners": {"ocp_route": "giljabi.planning.ocp_route:OcpRoutePlanner"},
     "controllers": {"ocp_tracking": "giljabi.control.ocp_tracking:OcpTrackingController"},
-    "drivers": {"nmea0183": "giljabi_drivers.nmea0183:Nmea0183Driver", "can": "giljabi_drivers.can:CanDriver"},
+    "drivers": {
+        "nmea0183": "giljabi_drivers.nmea0183:Nmea0183Driver",
+        "can": "giljabi_drivers.can:CanDriver",
+    },
 }
 
 
