@@ -35,9 +35,7 @@ class CMakeBuild(build_ext):
             super().build_extension(ext)
             return
         target = Path(self.get_ext_fullpath(ext.name)).resolve()
-        build = (
-            ROOT / self.build_temp if not Path(self.build_temp).is_absolute() else Path(self.build_temp)
-        ) / "core"
+        build = (ROOT / self.build_temp if not Path(self.build_temp).is_absolute() else Path(self.build_temp)) / "core"
         build.mkdir(parents=True, exist_ok=True)
         configure = [
             "cmake",
@@ -87,9 +85,7 @@ setup(
     name=NAME,
     version=VERSION,
     description="Autonomy middleware: one ROS 2 stack for cars, ships, drones and humanoids",
-    long_description=(ROOT / "README.md").read_text(encoding="utf-8")
-    if (ROOT / "README.md").exists()
-    else "",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else "",
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
@@ -100,10 +96,7 @@ setup(
     },
     packages=[
         "giljabi",
-        *(
-            f"giljabi.{p}"
-            for p in ("estimation", "perception", "planning", "control", "safety", "ros", "operator")
-        ),
+        *(f"giljabi.{p}" for p in ("estimation", "perception", "planning", "control", "safety", "ros", "operator")),
         "giljabi_drivers",
         "giljabi_sim",
     ],

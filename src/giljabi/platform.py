@@ -155,9 +155,7 @@ class PlatformModel(Strict):
     guard: Guard
     minimum_risk: MinimumRisk
     topics: dict[str, TopicOverride] = Field(default_factory=dict)
-    simulation: dict[str, Any] = Field(
-        default_factory=dict, description="plant and peers; read by the simulator only"
-    )
+    simulation: dict[str, Any] = Field(default_factory=dict, description="plant and peers; read by the simulator only")
     scenario: str = Field(description="default scenario of `giljabi run`, relative to config/scenarios")
 
     @model_validator(mode="after")
@@ -213,8 +211,7 @@ def share_dir() -> Path:
     import sys
 
     candidates += [
-        p / "share" / "giljabi"
-        for p in (here.parents[4] if len(here.parents) > 4 else source, Path(sys.prefix))
+        p / "share" / "giljabi" for p in (here.parents[4] if len(here.parents) > 4 else source, Path(sys.prefix))
     ]
     for c in candidates:
         if (c / "config" / "platforms").is_dir():

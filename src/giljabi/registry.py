@@ -1,6 +1,7 @@
 """Steps and drivers by the name a platform file gives; other packages add theirs through entry points.
 
-Entry point groups: `giljabi.estimators`, `giljabi.trackers`, `giljabi.planners`, `giljabi.controllers`, `giljabi.drivers`.
+Entry point groups: `giljabi.estimators`, `giljabi.trackers`, `giljabi.planners`, `giljabi.controllers` and
+`giljabi.drivers`.
 An estimator, tracker, planner or controller is a callable `(platform: Platform) -> step`; a driver is
 `(platform: Platform, name: str) -> Driver`.
 """

@@ -146,9 +146,7 @@ class Kind(Enum):
     STATIC = 5
 
 
-Sample: TypeAlias = (
-    Imu | GnssFix | GnssVelocity | Heading | JointState | SpeedThroughWater | Detections | GeoDetections
-)
+Sample: TypeAlias = Imu | GnssFix | GnssVelocity | Heading | JointState | SpeedThroughWater | Detections | GeoDetections
 
 # --- estimate, world ------------------------------------------------------------------------------
 

@@ -14,9 +14,10 @@ from typing import Literal
 class WireField:
     """One actuator value inside a message: raw = (value_si * scale + offset), clipped to [raw_min, raw_max].
 
-    CAN: raw is rounded and placed at start_bit/length with DBC numbering (`big_endian`: Motorola, start_bit is the most
-    significant bit as DBC files give it). NMEA: printed with `decimals` at the {actuator} place of the template.
-    `actuator` may be a constant: name "" uses `offset` alone. `when`: "always", or "armed" (1 when armed, else 0) as value.
+    CAN: raw is rounded and placed at start_bit/length with DBC numbering (`big_endian`: Motorola, start_bit is
+    the most significant bit as DBC files give it). NMEA: printed with `decimals` at the place of the template
+    that names the actuator. `source`: "value" is the actuator's value, "armed" is 1 when armed and else 0,
+    "constant" is `offset` alone.
     """
 
     actuator: str

@@ -46,32 +46,26 @@ class YamlFile:
             reason = str(e).splitlines()[0] if str(e) else "not YAML"
             raise BadInputError(f"{path}:1: {reason}; valid YAML is expected") from None
         if not isinstance(self.data, dict):
-            raise BadInputError(
-                f"{path}:1: the file is empty or not a mapping; `key: value` lines are expected"
-            )
+            raise BadInputError(f"{path}:1: the file is empty or not a mapping; `key: value` lines are expected")
 
     def _build(self, node: yaml.Node, key: Key) -> Any:
         self.lines[key] = node.start_mark.line + 1
         if isinstance(node, yaml.MappingNode):
             out: dict[Any, Any] = {}
             for k, v in node.value:
-                name = yaml.SafeLoader("").construct_object(k)  # type: ignore[no-untyped-call]
+                name = yaml.SafeLoader("").construct_object(k)
                 if not isinstance(name, (str, int, float, bool)):
                     raise yaml.MarkedYAMLError(problem="a key is not plain text", problem_mark=k.start_mark)
                 if name in out:
-                    raise yaml.MarkedYAMLError(
-                        problem=f"key '{name}' stands twice", problem_mark=k.start_mark
-                    )
+                    raise yaml.MarkedYAMLError(problem=f"key '{name}' stands twice", problem_mark=k.start_mark)
                 out[name] = self._build(v, (*key, str(name)))
-                self.lines[(*key, str(name))] = k.start_mark.line + 1
+                self.lines[key + (str(name),)] = k.start_mark.line + 1
             return out
         if isinstance(node, yaml.SequenceNode):
             return [self._build(v, (*key, i)) for i, v in enumerate(node.value)]
-        value = yaml.SafeLoader("").construct_object(node)  # type: ignore[no-untyped-call]
+        value = yaml.SafeLoader("").construct_object(node)
         if isinstance(value, float) and not math.isfinite(value):
-            raise yaml.MarkedYAMLError(
-                problem=f"{value} is not a finite number", problem_mark=node.start_mark
-            )
+            raise yaml.MarkedYAMLError(problem=f"{value} is not a finite number", problem_mark=node.start_mark)
         return value
 
     def line(self, key: Key) -> int:
