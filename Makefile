@@ -1,5 +1,51 @@
-.PHONY: help
-help:
-	@echo targets: ext
-ext:
-	python setup.py -q build_ext --inplace
+# giljabi: one target per thing people do here. `make` alone prints the list.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PLATFORM ?= ship
+ARGS ?=
+PARTS ?=
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+EXTRAS := ros,operator,dev
+
+CPP_SOURCES := $(shell find cpp_ext -name '*.cpp' -o -name '*.hpp' -o -name CMakeLists.txt)
+
+.PHONY: help install run test lint format stubs clean
+
+help:  ## this list
+	@echo "usage: make TARGET [PLATFORM=ship] [ARGS='...'] [PARTS='...']"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/built  ## make .venv with everything (system packages by apt when root)
+
+run: $(VENV)/built  ## start the stack, simulated: make run PLATFORM=ship ARGS='--until-done'
+	@exec $(BIN)/giljabi run $(PLATFORM) $(ARGS)
+
+test: $(VENV)/built  ## all tests; a choice by PARTS='cpp core sim ros'
+	@scripts/test.sh $(PARTS)
+
+lint: $(VENV)/built  ## ruff, mypy, clang-format, stubs, version numbers
+	@scripts/lint.sh
+
+format: $(VENV)/built  ## rewrite the sources as lint wants them
+	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
+	@git ls-files '*.cpp' '*.hpp' | xargs -r $(BIN)/clang-format -i
+
+stubs: $(VENV)/built  ## write the .pyi files of giljabi._core from the built module
+	@scripts/stubs.sh
+
+clean:  ## remove everything that was built, .venv too
+	rm -rf .venv build dist install log out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	find src hw_drivers sim -name '*.so' -delete
+	rm -rf src/*.egg-info *.egg-info
+
+# The environment: made again in place when what it is made from is newer.
+$(VENV)/installed: setup.py pyproject.toml scripts/venv.sh
+	@scripts/venv.sh $(VENV) '$(EXTRAS)'
+	@touch $@
+
+$(VENV)/built: $(VENV)/installed $(CPP_SOURCES)
+	@$(BIN)/python setup.py -q build_ext --inplace
+	@touch $@

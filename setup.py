@@ -7,9 +7,11 @@ so every path starts at the resolved place of this file.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -30,12 +32,17 @@ class CMakeExtension(Extension):
 class CMakeBuild(build_ext):
     """Configures and builds cpp_ext, and puts the module where setuptools expects it."""
 
+    def run(self) -> None:
+        """Remembers `inplace`: the base class clears it while it builds."""
+        self.stays = bool(self.inplace or getattr(self, "editable_mode", False))
+        super().run()
+
     def build_extension(self, ext: Extension) -> None:
         if not isinstance(ext, CMakeExtension):
             super().build_extension(ext)
             return
         target = Path(self.get_ext_fullpath(ext.name)).resolve()
-        build = (ROOT / self.build_temp if not Path(self.build_temp).is_absolute() else Path(self.build_temp)) / "core"
+        build = self._build_dir()
         build.mkdir(parents=True, exist_ok=True)
         configure = [
             "cmake",
@@ -45,6 +52,7 @@ class CMakeBuild(build_ext):
             str(build),
             f"-DCMAKE_BUILD_TYPE={'Debug' if self.debug else 'Release'}",
             f"-DPython_EXECUTABLE={sys.executable}",
+            "--log-level=WARNING",
             f"-DGILJABI_VERSION={VERSION}",
             f"-DGILJABI_OUTPUT_DIR={target.parent}",
             f"-DGILJABI_OUTPUT_NAME={target.name}",
@@ -56,6 +64,19 @@ class CMakeBuild(build_ext):
         jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))
         subprocess.run(configure, check=True)
         subprocess.run(["cmake", "--build", str(build), "--parallel", jobs], check=True)
+
+    def _build_dir(self) -> Path:
+        """One lasting folder per Python for in-place builds, so that only what changed is compiled again.
+
+        In an isolated build pybind11 stands in a folder that is gone afterwards: nothing of it may be kept.
+        """
+        spec = find_spec("pybind11")
+        lasting = spec is not None and str(spec.origin).startswith(sys.prefix)
+        if lasting and self.stays:
+            key = hashlib.sha256(f"{sys.prefix} {spec.origin}".encode()).hexdigest()[:8]
+            return ROOT / "build" / f"core-{sys.implementation.cache_tag}-{key}"
+        temp = Path(self.build_temp)
+        return (temp if temp.is_absolute() else Path.cwd() / temp).resolve() / "core"
 
 
 def _have(program: str) -> bool:
