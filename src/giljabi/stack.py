@@ -1,0 +1,214 @@
+"""All steps of one platform on one schedule, without clock, threads or I/O.
+
+The lock-step simulator and replays call this; the ROS nodes hold the same steps one by one. One tick goes the
+way data goes: bytes -> drivers -> estimate -> track -> plan -> control -> guard -> bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from giljabi.platform import Platform
+from giljabi.registry import build_driver, build_step
+from giljabi.safety.guard import build_guard
+from giljabi.safety.supervisor import Supervisor, SupervisorInputs
+from giljabi.steps import Controller, Estimator, Planner, Tracker
+from giljabi.types import (
+    ActuatorCommand,
+    Detections,
+    GeoDetections,
+    Health,
+    JointState,
+    MissionState,
+    Odometry,
+    Route,
+    Sample,
+    StackState,
+    Tracks,
+    Trajectory,
+)
+
+if TYPE_CHECKING:
+    from giljabi_drivers.contract import Driver, Received
+
+
+class Periodic:
+    """Says when a part of a multi-rate schedule is due; counts periods, so rounding never drifts."""
+
+    def __init__(self, rate_hz: float) -> None:
+        self.rate_hz = rate_hz
+        self._start: float | None = None
+        self._count = 0
+
+    def due(self, now: float) -> bool:
+        """True once per period; periods that were missed are skipped, not made up."""
+        if self._start is None:
+            self._start = now
+        count = int((now - self._start) * self.rate_hz + 1e-6) + 1
+        if count <= self._count:
+            return False
+        self._count = count
+        return True
+
+
+@dataclass(slots=True)
+class Latest:
+    """Newest value of everything that crosses a hop; what pages, logs and asserts read."""
+
+    samples: list[Sample] = field(default_factory=list)  # of this tick
+    joints: JointState | None = None
+    odom: Odometry | None = None
+    tracks: Tracks | None = None
+    trajectory: Trajectory | None = None
+    mission: MissionState | None = None
+    command: ActuatorCommand | None = None
+    health: Health | None = None
+
+
+def merge_joints(old: JointState | None, new: JointState) -> JointState:
+    """Newest value of every joint; devices report different joints at different times."""
+    if old is None:
+        return new
+    return JointState(
+        new.t,
+        {**old.position, **new.position},
+        {**old.velocity, **new.velocity},
+        {**old.effort, **new.effort},
+        new.source,
+    )
+
+
+class Stack:
+    """Drivers, estimator, tracker, planner, controller, supervisor and guard of one platform."""
+
+    def __init__(self, platform: Platform) -> None:
+        """Builds every part that the platform file names; raises BadInputError with file:line."""
+        self.platform = platform
+        self.drivers: dict[str, Driver] = {name: build_driver(platform, name) for name in platform.model.drivers}
+        tables = [table for d in self.drivers.values() if (table := d.encode_table()) is not None]
+        self.guard = build_guard(platform, tables)
+        self.estimator: Estimator = build_step(platform, "estimator")
+        self.tracker: Tracker = build_step(platform, "tracker")
+        self.planner: Planner = build_step(platform, "planner")
+        self.controller: Controller = build_step(platform, "controller")
+        self.supervisor = Supervisor(platform)
+        self.latest = Latest()
+        steps = platform.model.steps
+        self._rates = {name: Periodic(getattr(steps, name).rate_hz) for name in type(steps).model_fields}
+        self._rates["supervisor"] = Periodic(10.0)
+        self._samples: list[Sample] = []
+        self._detections: list[Detections | GeoDetections] = []
+        self._odometry: list[Odometry] = []
+        self._stamps: dict[str, float] = {}
+
+    @property
+    def base_rate_hz(self) -> float:
+        """The rate `step` wants: the fastest of its parts."""
+        steps = self.platform.model.steps
+        return max(self.platform.model.guard.rate_hz, *(getattr(steps, n).rate_hz for n in type(steps).model_fields))
+
+    # --- what an operator does ---
+
+    def set_route(self, route: Route) -> None:
+        """Hands the planner its route."""
+        self.planner.set_route(route)
+
+    def arm(self, now: float) -> Sequence[str]:
+        """Arms the guard; returns the reasons against it, empty when armed."""
+        return list(self.guard.arm(now))
+
+    def start(self) -> None:
+        """Starts the mission."""
+        self.planner.start()
+
+    def stop(self, now: float) -> None:
+        """Stops at once, whatever else goes on."""
+        self.guard.stop(now)
+
+    def state(self, now: float) -> StackState:
+        """Mode, armed, reasons."""
+        return self.guard.state(now)
+
+    # --- one tick ---
+
+    def step(self, now: float, received: Mapping[str, Sequence[Received]]) -> list[tuple[str, bytes]]:
+        """Bytes that arrived since the last tick, by driver, in; (driver, bytes) due on the wire out."""
+        out: list[tuple[str, bytes]] = []
+        self._decode(now, received, out)
+        self._estimate(now)
+        self._track(now)
+        self._plan(now)
+        self._control(now)
+        self._supervise(now)
+        out.extend(self.guard.step(now))
+        return out
+
+    def _decode(self, now: float, received: Mapping[str, Sequence[Received]], out: list[tuple[str, bytes]]) -> None:
+        self.latest.samples = []
+        for name, driver in self.drivers.items():
+            result = driver.step(now, received.get(name, ()))
+            out.extend((name, data) for data in result.to_send)
+            self.latest.samples.extend(result.samples)
+        for sample in self.latest.samples:
+            self._stamps[sample.source] = max(sample.t, self._stamps.get(sample.source, sample.t))
+            if isinstance(sample, (Detections, GeoDetections)):
+                self._detections.append(sample)
+                continue
+            if isinstance(sample, JointState):
+                self.latest.joints = merge_joints(self.latest.joints, sample)
+                for values in (sample.position, sample.velocity, sample.effort):
+                    for joint, value in values.items():
+                        self.guard.feedback(now, joint, value)
+            self._samples.append(sample)
+
+    def _estimate(self, now: float) -> None:
+        if not self._rates["estimator"].due(now):
+            return
+        odom = self.estimator.step(now, self._samples)
+        self._samples = []
+        if odom is None:
+            return
+        self.latest.odom = odom
+        self._odometry.append(odom)
+        x, y = float(odom.position[0]), float(odom.position[1])
+        self.guard.pose(now, odom.t, x, y, odom.yaw, float(odom.velocity[0]))
+
+    def _track(self, now: float) -> None:
+        if not self._rates["tracker"].due(now):
+            return
+        self.latest.tracks = self.tracker.step(now, self._detections, self._odometry, self.estimator.origin)
+        self._detections, self._odometry = [], []
+
+    def _plan(self, now: float) -> None:
+        if self.latest.odom is None or not self._rates["planner"].due(now):
+            return
+        result = self.planner.step(now, self.latest.odom, self.latest.tracks)
+        self.latest.trajectory, self.latest.mission = result.trajectory, result.mission
+
+    def _control(self, now: float) -> None:
+        if self.latest.odom is None or not self._rates["controller"].due(now):
+            return
+        command = self.controller.step(
+            now, self.latest.odom, self.latest.joints, self.latest.trajectory, self.guard.output()
+        )
+        self.latest.command = command
+        if command is not None:
+            self.guard.submit(command.source, command.t, now, command.values)
+
+    def _supervise(self, now: float) -> None:
+        if not self._rates["supervisor"].due(now):
+            return
+        problems: dict[str, Mapping[str, str]] = {name: d.health(now) for name, d in self.drivers.items()}
+        problems["estimator"] = self.estimator.health(now)
+        self.latest.health = self.supervisor.step(
+            now,
+            SupervisorInputs(
+                stamps=dict(self._stamps),
+                odom_t=self.latest.odom.t if self.latest.odom else None,
+                health=problems,
+                mission=self.latest.mission,
+            ),
+        )
+        self.guard.heartbeat(now, now, self.latest.health.reasons)
