@@ -36,11 +36,13 @@ class DriverStats:
 
     accepted: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
+    ignored: dict[str, int] = field(default_factory=dict)  # accepted, but nothing the stack uses, by message name
     last_t: dict[str, float] = field(default_factory=dict)  # newest receive time by message name
 
     def reject(self, reason: str, n: int = 1) -> None:
         """Counts a dropped message."""
-        self.rejected[reason] = self.rejected.get(reason, 0) + n
+        if n > 0:
+            self.rejected[reason] = self.rejected.get(reason, 0) + n
 
 
 class Driver(Protocol):

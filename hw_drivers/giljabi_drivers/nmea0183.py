@@ -1,0 +1,459 @@
+"""NMEA 0183 (IEC 61162-1) and AIS: sentences to samples in SI, actuators to sentences.
+
+Stamps are receive times; UTC travels as data in `GnssFix.utc_s`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import Field
+
+from giljabi.platform import Platform
+from giljabi.types import (
+    NAN,
+    GeoDetections,
+    GnssFix,
+    GnssVelocity,
+    Heading,
+    Imu,
+    JointState,
+    Sample,
+    SpeedThroughWater,
+)
+from giljabi.wire import EncodeTable, WireField, WireMessage
+from giljabi.yaml_file import Strict
+from giljabi_drivers.ais import KNOT, AisReceiver
+from giljabi_drivers.contract import DriverStats, Received, StepResult
+from giljabi_drivers.epoch import EpochFilter, UtcTracker, full_year
+from giljabi_drivers.sensors import SensorWatch
+
+if TYPE_CHECKING:
+    from giljabi._core.nmea import Framer, Sentence
+
+# FAA mode characters (NMEA 0183 2.3, IEC 61162-1) as GnssFix.quality; not listed: no fix, or one that must not be
+# trusted on a vehicle (M manual input, S simulator).
+QUALITY_OF_MODE = {"A": 1, "D": 2, "P": 1, "R": 4, "F": 5, "E": 6}
+QUALITY_OF_GGA = {1: 1, 2: 2, 3: 1, 4: 4, 5: 5, 6: 6}
+UERE_M = {1: 3.0, 2: 1.5, 4: 0.02, 5: 0.4, 6: 10.0}  # user equivalent range error by quality, 1 sigma
+LOWEST_STD_M = 0.005
+ESTIMATE_MAX_AGE = 5.0  # s, how long GST and GSA hold
+NO_COURSE_SPEED = 0.5  # m/s, below it a receiver may leave the course empty
+UNKNOWN_MAX = 64  # distinct unknown sentence names that are counted apart
+
+
+class SentenceCommand(Strict):
+    """How one actuator becomes a sentence: ROR (rudder order) or PRC (propulsion remote control)."""
+
+    sentence: Literal["ROR", "PRC"]
+    period_s: float = Field(default=0.1, gt=0)
+    full_scale: float | None = Field(default=None, gt=0, description="PRC: newtons at 100 %")
+    shaft: int = Field(default=0, ge=0, le=9, description="PRC: 0 single or centre, odd starboard, even port")
+
+
+class Nmea0183Options(Strict):
+    """`options` of an nmea0183 driver."""
+
+    checksum: Literal["required", "none"] = "required"
+    talker: str = Field(default="AG", pattern=r"^[A-Z]{2}$")
+    commands: dict[str, SentenceCommand] = Field(default_factory=dict)
+    uere_m: float | None = Field(default=None, gt=0, description="1 sigma at HDOP 1; default by fix quality")
+    velocity_std_mps: float = Field(default=0.1, gt=0)
+    heading_std_deg: float = Field(default=1.0, gt=0)
+    magnetic_std_deg: float = Field(default=2.0, gt=0, description="heading out of a magnetic compass")
+    variation_deg: float | None = Field(default=None, description="magnetic, east positive; default from HDG and RMC")
+    speed_std_mps: float = Field(default=0.2, gt=0, description="of the log")
+    ais_timeout_s: float = Field(default=5.0, gt=0, description="between fragments of one message")
+
+
+class Nmea0183Driver:
+    """One NMEA 0183 line (serial, TCP or UDP), with AIS on it or not."""
+
+    def __init__(self, platform: Platform, name: str) -> None:
+        """name: the device's key under `drivers` of the platform file; raises BadInputError with its line."""
+        self.name = name
+        self.stats = DriverStats()
+        self._platform = platform
+        self._options = platform.options(Nmea0183Options, "drivers", name)
+        self._table = self._build_table()
+        self._watch = SensorWatch(platform, name)
+        self._rudder = next((a for a, c in self._options.commands.items() if c.sentence == "ROR"), "rudder")
+        self._framers: dict[int, Framer] = {}
+        self._rejected_by_framers: dict[str, int] = {}
+        self._utc = UtcTracker()
+        self._fixes: EpochFilter[GnssFix] = EpochFilter()
+        self._velocities: EpochFilter[GnssVelocity] = EpochFilter()
+        self._headings: EpochFilter[Heading] = EpochFilter()
+        self._speeds: EpochFilter[SpeedThroughWater] = EpochFilter()
+        self._ais = AisReceiver(self.stats.reject, self._options.ais_timeout_s)
+        self._targets: list[tuple[float, ...]] = []
+        self._gst: tuple[float, float, float, float] | None = None  # receive time, std east north up [m]
+        self._dop: tuple[float, float, float] | None = None  # receive time, HDOP, VDOP of GSA
+        self._no_fix = False  # the newest status said so
+        self._variation: float | None = self._options.variation_deg
+        self._out: list[Sample] = []
+        self._handlers: dict[str, Callable[[Sentence, float], None]] = {
+            "GGA": self._gga, "GNS": self._gns, "RMC": self._rmc, "GLL": self._gll, "VTG": self._vtg,
+            "ZDA": self._zda, "GST": self._gst_, "GSA": self._gsa, "HDT": self._hdt, "THS": self._ths,
+            "HDG": self._hdg, "HDM": self._hdm, "ROT": self._rot, "VHW": self._vhw, "VBW": self._vbw,
+            "RSA": self._rsa, "RPM": self._rpm,
+        }  # fmt: skip
+
+    # --- contract -----------------------------------------------------------------------------------
+
+    def step(self, now: float, received: Sequence[Received]) -> StepResult:
+        """Consumes bytes in any chunking; never raises on bad bytes, counts them instead."""
+        self._out = []
+        for r in received:
+            if r.can_id >= 0:
+                self.stats.reject("not_a_stream")
+                continue
+            for sentence in self._framer(r.bus).feed(r.data):
+                self._handle(sentence, r.t, r.bus)
+            if self._targets:
+                self._give(GeoDetections(r.t, self._watch.source("detections", "ais"), np.array(self._targets)))
+                self._targets = []
+        for f in (self._fixes, self._velocities, self._headings, self._speeds):
+            for sample in f.flush(now):
+                self._give(sample)
+        self._ais.expire(now)
+        self._count_rejected()
+        deadline = min(f.deadline for f in (self._fixes, self._velocities, self._headings, self._speeds))
+        return StepResult(tuple(self._out), (), deadline)
+
+    def encode_table(self) -> EncodeTable | None:
+        """Rudder orders and lever positions for the guard; None when the device takes no commands."""
+        return self._table
+
+    def health(self, now: float) -> Mapping[str, str]:
+        """Required sensors that are silent for longer than their timeout, by name."""
+        return self._watch.problems(now)
+
+    # --- sentences ----------------------------------------------------------------------------------
+
+    def _framer(self, line: int) -> Framer:
+        """Every line of the device has its own: two senders must not share half sentences."""
+        framer = self._framers.get(line)
+        if framer is None:
+            from giljabi._core.nmea import Framer
+
+            framer = self._framers[line] = Framer(self._options.checksum)
+        return framer
+
+    def _count_rejected(self) -> None:
+        total: dict[str, int] = {}
+        for framer in self._framers.values():
+            for reason, n in framer.rejected.items():
+                total[reason] = total.get(reason, 0) + n
+        for reason, n in total.items():
+            self.stats.reject(reason, n - self._rejected_by_framers.get(reason, 0))
+        self._rejected_by_framers = total
+
+    def _handle(self, s: Sentence, t: float, line: int) -> None:
+        kind = s.type
+        if kind == "VDM":
+            self._accept(kind, t)
+            row = self._ais.feed(s, t, line)
+            if row is not None:
+                self._targets.append(row)
+            return
+        handler = self._handlers.get(kind) if s.talker != "P" else None
+        if handler is None:
+            # Own ship's !xxVDO is here on purpose: the own position out of AIS is no target.
+            self.stats.accepted += 1
+            name = kind if kind in self.stats.ignored or len(self.stats.ignored) < UNKNOWN_MAX else "other"
+            self.stats.ignored[name] = self.stats.ignored.get(name, 0) + 1
+            return
+        try:
+            handler(s, t)
+        except ValueError:
+            self.stats.reject("bad_field")
+            return
+        self._accept(kind, t)
+
+    def _accept(self, kind: str, t: float) -> None:
+        self.stats.accepted += 1
+        self.stats.last_t[kind] = t
+
+    def _give(self, sample: Sample) -> None:
+        self._out.append(sample)
+        self._watch.saw(sample)
+
+    # --- position and velocity ----------------------------------------------------------------------
+
+    def _gga(self, s: Sentence, t: float) -> None:
+        quality = QUALITY_OF_GGA.get(int(_number(s, 5, 0, 9, 0.0)), 0)
+        if quality == 0:
+            self._note_no_fix()
+            return
+        self._full_fix(s, t, 3, quality)
+
+    def _gns(self, s: Sentence, t: float) -> None:
+        quality = max((QUALITY_OF_MODE.get(c, 0) for c in s.field(5)), key=_preference, default=0)
+        if quality == 0:
+            self._note_no_fix()
+            return
+        self._full_fix(s, t, 4, quality)
+
+    def _gll(self, s: Sentence, t: float) -> None:
+        quality = _quality(s.field(5), s.field(6))
+        if quality == 0:
+            self._note_no_fix()
+            return
+        self._fix(s, t, 1, clock=s.clock(4), lat_at=0, quality=quality)
+
+    def _rmc(self, s: Sentence, t: float) -> None:
+        quality = _quality(s.field(1), s.field(11))
+        if quality == 0:
+            self._note_no_fix()
+            return
+        clock, date = s.clock(0), s.field(8).strip()
+        speed, course = _number(s, 6, 0, 2000) * KNOT, _number(s, 7, -360, 360)
+        self._learn_variation(s, 9)
+        if date:
+            if len(date) != 6 or not date.isdigit():
+                raise ValueError(f"RMC date is '{date}'; ddmmyy is expected")
+            if not math.isnan(clock):
+                self._utc.set_date(t, full_year(int(date[4:])), int(date[2:4]), int(date[:2]), clock)
+        self._fix(s, t, 2, clock=clock, lat_at=2, quality=quality)
+        self._velocity(t, 2, clock, speed, course)
+
+    def _vtg(self, s: Sentence, t: float) -> None:
+        if s.field(1).strip() in ("T", ""):
+            course, knots, kmh, mode = _number(s, 0, -360, 360), _number(s, 4, 0, 2000), _number(s, 6, 0, 4000), 8
+        else:  # before NMEA 0183 2.0 the unit letters were not there
+            course, knots, kmh, mode = _number(s, 0, -360, 360), _number(s, 2, 0, 2000), _number(s, 3, 0, 4000), 4
+        if _quality("A", s.field(mode)) == 0 or (not s.field(mode).strip() and self._no_fix):
+            return
+        self._velocity(t, 1, NAN, kmh / 3.6 if math.isnan(knots) else knots * KNOT, course)
+
+    def _zda(self, s: Sentence, t: float) -> None:
+        clock = s.clock(0)
+        day, month, year = _number(s, 1, 1, 31), _number(s, 2, 1, 12), _number(s, 3, 0, 2200)
+        if not any(math.isnan(v) for v in (clock, day, month, year)):
+            self._utc.set_date(t, full_year(int(year)) if year < 100 else int(year), int(month), int(day), clock)
+
+    def _gst_(self, s: Sentence, t: float) -> None:
+        north, east, up = (_number(s, i, 0, 1e5) for i in (5, 6, 7))
+        if not (math.isnan(north) or math.isnan(east)):
+            up = 1.5 * max(north, east) if math.isnan(up) else up
+            self._gst = (t, max(east, LOWEST_STD_M), max(north, LOWEST_STD_M), max(up, LOWEST_STD_M))
+
+    def _gsa(self, s: Sentence, t: float) -> None:
+        hdop, vdop = _number(s, 15, 0, 1e6), _number(s, 16, 0, 1e6)
+        if not math.isnan(hdop):
+            self._dop = (t, hdop, vdop)
+
+    def _note_no_fix(self) -> None:
+        self._no_fix = True
+        self._watch.note("gnss", "the receiver reports no fix")
+
+    def _full_fix(self, s: Sentence, t: float, rank: int, quality: int) -> None:
+        """GGA and GNS have the same fields up to the altitude."""
+        satellites, hdop, alt_m = int(_aside(s, 6, 0, 999, 0.0)), _number(s, 7, 0, 1e6), _aside(s, 8, -1e3, 1e5)
+        self._fix(
+            s, t, rank, clock=s.clock(0), lat_at=1, quality=quality, hdop=hdop, alt_m=alt_m, satellites=satellites
+        )
+
+    def _fix(
+        self,
+        s: Sentence,
+        t: float,
+        rank: int,
+        *,
+        clock: float,
+        lat_at: int,
+        quality: int,
+        hdop: float = NAN,
+        alt_m: float = NAN,
+        satellites: int = 0,
+    ) -> None:
+        """lat_at: index of the latitude, the longitude stands two fields further."""
+        self._no_fix = False
+        lat, lon = s.coordinate(lat_at), s.coordinate(lat_at + 2)
+        if s.field(lat_at + 1).strip() in ("E", "W") or s.field(lat_at + 3).strip() in ("N", "S"):
+            raise ValueError("latitude and longitude are swapped")
+        if math.isnan(lat) or math.isnan(lon):
+            return
+        source = self._watch.source("gnss", "gnss")
+        std, utc = self._std(t, quality, hdop), self._utc.resolve(t, clock)
+        fix = GnssFix(t, lat, lon, alt_m, std, quality, satellites, utc, source)
+        for sample in self._fixes.offer(t, clock, rank, (lat, lon, alt_m), fix):
+            self._give(sample)
+
+    def _std(self, t: float, quality: int, hdop: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        """East, north, up [m]: GST when it is fresh, else dilution of precision times range error."""
+        if self._gst is not None and 0.0 <= t - self._gst[0] <= ESTIMATE_MAX_AGE:
+            return np.array(self._gst[1:])
+        vdop = NAN
+        if self._dop is not None and 0.0 <= t - self._dop[0] <= ESTIMATE_MAX_AGE:
+            hdop, vdop = (self._dop[1] if math.isnan(hdop) else hdop), self._dop[2]
+        hdop = 2.0 if math.isnan(hdop) else min(max(hdop, 0.5), 100.0)
+        vdop = 1.5 * hdop if math.isnan(vdop) else min(max(vdop, 0.5), 100.0)
+        uere = self._options.uere_m or UERE_M[quality]
+        # HDOP counts both horizontal axes together.
+        return np.array([hdop * uere / math.sqrt(2.0), hdop * uere / math.sqrt(2.0), vdop * uere])
+
+    def _velocity(self, t: float, rank: int, clock: float, speed: float, course_deg: float) -> None:
+        if math.isnan(speed):
+            return
+        std = self._options.velocity_std_mps
+        if math.isnan(course_deg):
+            if speed > NO_COURSE_SPEED:
+                return
+            std, speed, course_deg = max(std, speed), 0.0, 0.0
+        c = math.radians(course_deg)
+        velocity = np.array([speed * math.sin(c), speed * math.cos(c), NAN])
+        sample = GnssVelocity(t, velocity, std, self._watch.source("gnss", "gnss"))
+        for v in self._velocities.offer(t, clock, rank, (speed, course_deg), sample):
+            self._give(v)
+
+    # --- heading, rate of turn, log -----------------------------------------------------------------
+
+    def _heading(self, t: float, rank: int, heading_deg: float, std_deg: float) -> None:
+        if math.isnan(heading_deg):
+            return
+        yaw = math.remainder(math.pi / 2 - math.radians(heading_deg), math.tau)
+        sample = Heading(t, yaw, math.radians(std_deg), self._watch.source("heading", "heading"))
+        for h in self._headings.offer(t, NAN, rank, heading_deg, sample):
+            self._give(h)
+
+    def _hdt(self, s: Sentence, t: float) -> None:
+        self._heading(t, 3, _number(s, 0, 0, 360), self._options.heading_std_deg)
+
+    def _ths(self, s: Sentence, t: float) -> None:
+        if s.field(1).strip() in ("A", "E"):  # M manual, S simulator, V not valid
+            self._heading(t, 3, _number(s, 0, 0, 360), self._options.heading_std_deg)
+
+    def _learn_variation(self, s: Sentence, i: int) -> None:
+        """Magnetic variation [deg] and E or W at fields i and i+1 of RMC and HDG; 999.9 and the like say nothing."""
+        variation, letter = _aside(s, i, 0, 180), s.field(i + 1).strip()
+        if self._options.variation_deg is None and not math.isnan(variation) and letter in ("E", "W"):
+            self._variation = variation if letter == "E" else -variation
+
+    def _hdg(self, s: Sentence, t: float) -> None:
+        self._learn_variation(s, 3)
+        deviation = _number(s, 1, 0, 180) * _sign(s.field(2), "E", "W") if s.field(1).strip() else 0.0
+        if self._variation is not None:
+            heading = _number(s, 0, 0, 360) + deviation + self._variation
+            self._heading(t, 2, heading, self._options.magnetic_std_deg)
+
+    def _hdm(self, s: Sentence, t: float) -> None:
+        if self._variation is not None:
+            self._heading(t, 1, _number(s, 0, 0, 360) + self._variation, self._options.magnetic_std_deg)
+
+    def _rot(self, s: Sentence, t: float) -> None:
+        rate = _number(s, 0, -7200, 7200)  # deg/min, positive turns the bow to starboard
+        if s.field(1).strip() == "A" and not math.isnan(rate):
+            omega = np.array([NAN, NAN, -math.radians(rate) / 60.0])
+            self._give(Imu(t, omega, np.full(3, NAN), self._watch.source("imu", "imu")))
+
+    def _water_speed(self, t: float, rank: int, speed: float) -> None:
+        if math.isnan(speed):
+            return
+        sample = SpeedThroughWater(t, speed, self._options.speed_std_mps, self._watch.source("log", "log"))
+        for v in self._speeds.offer(t, NAN, rank, speed, sample):
+            self._give(v)
+
+    def _vhw(self, s: Sentence, t: float) -> None:
+        knots, kmh = _number(s, 4, -100, 100), _number(s, 6, -200, 200)
+        self._water_speed(t, 1, kmh / 3.6 if math.isnan(knots) else knots * KNOT)
+
+    def _vbw(self, s: Sentence, t: float) -> None:
+        if s.field(2).strip() == "A":
+            self._water_speed(t, 2, _number(s, 0, -100, 100) * KNOT)
+
+    # --- feedback of actuators ----------------------------------------------------------------------
+
+    def _rsa(self, s: Sentence, t: float) -> None:
+        """Single or starboard rudder as the actuator itself, the port one of two as `<name>_port`."""
+        position = {}
+        for i, name in ((0, self._rudder), (2, f"{self._rudder}_port")):
+            angle = _number(s, i, -180, 180)  # deg, positive is starboard rudder
+            if s.field(i + 1).strip() == "A" and not math.isnan(angle):
+                position[name] = -math.radians(angle)
+        if position:
+            self._give(JointState(t, position=position, source=self._watch.source("joints", "joints")))
+
+    def _rpm(self, s: Sentence, t: float) -> None:
+        rate = _number(s, 2, -1e5, 1e5)
+        kind, number = s.field(0).strip(), int(_number(s, 1, 0, 99, 0.0))
+        if s.field(4).strip() != "A" or kind not in ("S", "E") or math.isnan(rate):
+            return
+        name = ("propeller" if kind == "S" else "engine") + (f"_{number}" if number > 1 else "")
+        velocity = {name: rate * math.tau / 60.0}
+        self._give(JointState(t, velocity=velocity, source=self._watch.source("joints", "joints")))
+
+    # --- commands -----------------------------------------------------------------------------------
+
+    def _build_table(self) -> EncodeTable | None:
+        """Sentences of IEC 61162-1 for every actuator of this device; raises BadInputError with the line."""
+        key = ("drivers", self.name, "options", "commands")
+        mine = {n: a for n, a in self._platform.model.actuators.items() if a.driver == self.name}
+        for n in mine:
+            if n not in self._options.commands:
+                what = f"actuator '{n}' goes through driver '{self.name}', which has no command for it"
+                raise self._platform.error(("actuators", n), f"{what}; one is expected under options.commands")
+        messages = []
+        for n, c in self._options.commands.items():
+            if n not in mine:
+                known = ", ".join(mine) or "none"
+                raise self._platform.error((*key, n), f"no actuator '{n}' goes through this driver; known are {known}")
+            a = mine[n]
+            unit = "rad" if c.sentence == "ROR" else "N"
+            if a.unit != unit:
+                what = f"{c.sentence} carries an actuator in {unit}, but '{n}' is in {a.unit}"
+                raise self._platform.error((*key, n), f"{what}; another sentence is expected")
+            if c.sentence == "PRC" and c.full_scale is None:
+                raise self._platform.error((*key, n), "PRC needs full_scale; newtons at 100 % are expected")
+            # ROR: degrees, starboard positive, while our rudder is positive to port. PRC: lever in percent.
+            scale = -180.0 / math.pi if c.sentence == "ROR" else 100.0 / (c.full_scale or 1.0)
+            low, high = sorted((a.min * scale, a.max * scale))
+            if c.sentence == "PRC":
+                low, high = max(low, -100.0), min(high, 100.0)
+            # ROR: starboard (or single) order, valid, port order, valid, location B (bridge).
+            # PRC: lever, valid, rpm, its mode, pitch, its mode, location B, shaft.
+            tail = "A,,,B" if c.sentence == "ROR" else f"A,,,,,B,{c.shaft}"
+            template = f"${self._options.talker}{c.sentence},{{{n}}},{tail}"
+            value = WireField(n, scale=scale, raw_min=low, raw_max=high, decimals=2)
+            messages.append(WireMessage(f"{c.sentence} {n}", c.period_s, (value,), template=template))
+        return EncodeTable(self.name, "nmea", tuple(messages)) if messages else None
+
+
+def _number(s: Sentence, i: int, low: float, high: float, default: float = NAN) -> float:
+    """Field i inside [low, high]; `default` when empty; ValueError when it is no number or lies outside."""
+    v = s.number(i)
+    if math.isnan(v):
+        return default
+    if not low <= v <= high:
+        raise ValueError(f"{s.address} field {i} is {v}; {low} to {high} is expected")
+    return v
+
+
+def _aside(s: Sentence, i: int, low: float, high: float, default: float = NAN) -> float:
+    """Like _number for a value the sample can do without: outside [low, high] it counts as not given."""
+    v = s.number(i)
+    return v if low <= v <= high else default
+
+
+def _sign(letter: str, plus: str, minus: str) -> float:
+    letter = letter.strip()
+    if letter not in (plus, minus):
+        raise ValueError(f"direction is '{letter}'; {plus} or {minus} is expected")
+    return 1.0 if letter == plus else -1.0
+
+
+def _quality(status: str, mode: str) -> int:
+    """Quality of RMC, GLL and VTG: status A and a mode that means a fix (no mode field before NMEA 0183 2.3)."""
+    if status.strip() not in ("A", "D"):
+        return 0
+    mode = mode.strip()
+    return QUALITY_OF_MODE.get(mode, 0) if mode else 1
+
+
+def _preference(quality: int) -> int:
+    """Order of qualities from worst to best: 0 none, dead reckoning, single, differential, float, fixed."""
+    return (0, 6, 1, 2, 5, 4).index(quality)
