@@ -1,7 +1,8 @@
 """NMEA 0183 framing and fields (IEC 61162-1)."""
 
-from typing_extensions import Buffer
 from typing import Literal
+
+from typing_extensions import Buffer
 
 class Sentence:
     """One sentence with a right checksum; field 0 is the first behind the address."""
