@@ -141,8 +141,8 @@ setup(
     ],
     extras_require={
         "ros": [f"{r}; {ROS_ON_PYPI}" for r in ROS],
-        "operator": ["nicegui>=2.0"],
-        "test": ["pytest"],
+        "operator": ["starlette>=0.37", "uvicorn>=0.27"],
+        "test": ["pytest", "hypothesis"],
         "dev": [
             "pytest>=7.4",
             "pytest-timeout",
