@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from giljabi.platform import Platform
 from giljabi.registry import build_driver, build_step
-from giljabi.safety.guard import build_guard
-from giljabi.safety.supervisor import Supervisor, SupervisorInputs
+from giljabi.safety.guard import build_guard, feedback_slots
+from giljabi.safety.supervisor import RATE_HZ, Supervisor, SupervisorInputs
 from giljabi.steps import Controller, Estimator, Planner, Tracker
 from giljabi.types import (
     ActuatorCommand,
@@ -89,6 +89,7 @@ class Stack:
         self.drivers: dict[str, Driver] = {name: build_driver(platform, name) for name in platform.model.drivers}
         tables = [table for d in self.drivers.values() if (table := d.encode_table()) is not None]
         self.guard = build_guard(platform, tables)
+        self._slots = feedback_slots(platform)
         self.estimator: Estimator = build_step(platform, "estimator")
         self.tracker: Tracker = build_step(platform, "tracker")
         self.planner: Planner = build_step(platform, "planner")
@@ -97,7 +98,7 @@ class Stack:
         self.latest = Latest()
         steps = platform.model.steps
         self._rates = {name: Periodic(getattr(steps, name).rate_hz) for name in type(steps).model_fields}
-        self._rates["supervisor"] = Periodic(10.0)
+        self._rates["supervisor"] = Periodic(RATE_HZ)
         self._samples: list[Sample] = []
         self._detections: list[Detections | GeoDetections] = []
         self._odometry: list[Odometry] = []
@@ -117,7 +118,7 @@ class Stack:
 
     def arm(self, now: float) -> Sequence[str]:
         """Arms the guard; returns the reasons against it, empty when armed."""
-        return list(self.guard.arm(now))
+        return self.guard.arm(now)
 
     def start(self) -> None:
         """Starts the mission."""
@@ -158,9 +159,7 @@ class Stack:
                 continue
             if isinstance(sample, JointState):
                 self.latest.joints = merge_joints(self.latest.joints, sample)
-                for values in (sample.position, sample.velocity, sample.effort):
-                    for joint, value in values.items():
-                        self.guard.feedback(now, joint, value)
+                self.guard.joints(now, sample, self._slots)
             self._samples.append(sample)
 
     def _estimate(self, now: float) -> None:
@@ -172,8 +171,7 @@ class Stack:
             return
         self.latest.odom = odom
         self._odometry.append(odom)
-        x, y = float(odom.position[0]), float(odom.position[1])
-        self.guard.pose(now, odom.t, x, y, odom.yaw, float(odom.velocity[0]))
+        self.guard.odometry(now, odom)
 
     def _track(self, now: float) -> None:
         if not self._rates["tracker"].due(now):
@@ -211,4 +209,6 @@ class Stack:
                 mission=self.latest.mission,
             ),
         )
-        self.guard.heartbeat(now, now, self.latest.health.reasons)
+        self.guard.health(now, self.latest.health)
+        if self.latest.health.degraded and self.guard.state(now).armed:
+            self.planner.pause()  # to its own stop; the mission goes on when somebody starts it again

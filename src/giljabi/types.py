@@ -269,11 +269,16 @@ class MissionState:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Verdict of one part; `reasons` is empty when ready."""
+    """Verdict of one part; `reasons` is empty when ready.
+
+    degraded: the reasons forbid arming, but the planner can still bring the vehicle to its stop (the guard stays in
+    auto); otherwise reasons while armed are a fault and the guard goes to minimum risk.
+    """
 
     t: float
     name: str
     reasons: Sequence[str] = ()
+    degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,11 @@ class WireField:
 
 @dataclass(frozen=True, slots=True)
 class WireChecksum:
-    """Checksum by name: toyota, crc8_j1850 (AUTOSAR E2E profile 1 polynomial), xor8, none."""
+    """Checksum of a CAN message by name; it fills one byte, which is left out of the sum.
+
+    toyota: length + bytes of the identifier + payload, modulo 256; crc8_j1850: SAE J1850 over the payload (polynomial
+    0x1D, start and final XOR 0xFF, as AUTOSAR E2E profile 1 without data ID); xor8: XOR of the payload; none.
+    """
 
     kind: Literal["toyota", "crc8_j1850", "xor8", "none"] = "none"
     start_bit: int = 0
@@ -56,7 +60,8 @@ class WireCounter:
 class WireMessage:
     """One message sent every `period_s`.
 
-    NMEA: `template` like "$AGROR,{rudder},A,,,B"; "*hh\\r\\n" is appended. CAN: `can_id`, `size` bytes.
+    NMEA: `template` like "$AGROR,{rudder},{A|V},,,B"; "*hh\\r\\n" is appended; "{A|V}" is A while armed and else V.
+    CAN: `can_id`, `size` bytes.
     """
 
     name: str

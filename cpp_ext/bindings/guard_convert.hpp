@@ -1,0 +1,181 @@
+// Python objects of giljabi.wire and giljabi.safety.guard as the plain C++ structs that the guard compiles.
+#pragma once
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+#include <pybind11/typing.h>
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "giljabi/guard/guard.hpp"
+
+namespace giljabi::bindings {
+
+// What Python sees, for its type checker.
+using TextList = pybind11::typing::List<pybind11::str>;
+using FrameList = pybind11::typing::List<pybind11::typing::Tuple<pybind11::str, pybind11::bytes>>;
+using Outputs = pybind11::typing::Dict<pybind11::str, pybind11::float_>;
+using Counters = pybind11::typing::Dict<pybind11::str, pybind11::int_>;
+using StateTuple = pybind11::typing::Tuple<pybind11::str, pybind11::bool_, TextList>;
+using EventTuple = pybind11::typing::Tuple<
+    pybind11::int_,
+    pybind11::typing::List<pybind11::typing::Tuple<pybind11::int_, pybind11::float_, pybind11::str>>>;
+using PoseTuple = pybind11::typing::Tuple<pybind11::float_, pybind11::float_, pybind11::float_,
+                                          pybind11::float_, pybind11::float_>;
+using FeedbackDict =
+    pybind11::typing::Dict<pybind11::str, pybind11::typing::Tuple<pybind11::float_, pybind11::float_>>;
+
+template <class T>
+T get(pybind11::handle object, const char* name) {
+  try {
+    return object.attr(name).cast<T>();
+  } catch (const pybind11::cast_error&) {
+    throw pybind11::type_error(std::string(name) + " has the wrong type: " +
+                               pybind11::str(pybind11::repr(object.attr(name))).cast<std::string>());
+  }
+}
+
+template <class E>
+E choose(const std::string& what, const std::string& text,
+         const std::vector<std::pair<std::string, E>>& choices) {
+  std::string known;
+  for (const auto& [name, value] : choices) {
+    if (name == text) {
+      return value;
+    }
+    known += (known.empty() ? "" : ", ") + name;
+  }
+  throw std::invalid_argument(what + " '" + text + "' is not known; known are " + known);
+}
+
+inline codecs::WireField to_field(pybind11::handle o) {
+  codecs::WireField f;
+  f.actuator = get<std::string>(o, "actuator");
+  f.scale = get<double>(o, "scale");
+  f.offset = get<double>(o, "offset");
+  f.raw_min = get<double>(o, "raw_min");
+  f.raw_max = get<double>(o, "raw_max");
+  f.start_bit = get<int>(o, "start_bit");
+  f.length = get<int>(o, "length");
+  f.is_signed = get<bool>(o, "signed");
+  f.big_endian = get<bool>(o, "big_endian");
+  f.decimals = get<int>(o, "decimals");
+  f.source = choose<codecs::FieldSource>("field source", get<std::string>(o, "source"),
+                                         {{"value", codecs::FieldSource::value},
+                                          {"armed", codecs::FieldSource::armed},
+                                          {"constant", codecs::FieldSource::constant}});
+  return f;
+}
+
+inline codecs::WireMessage to_message(pybind11::handle o) {
+  codecs::WireMessage m;
+  m.name = get<std::string>(o, "name");
+  m.period_s = get<double>(o, "period_s");
+  for (const auto& f : o.attr("fields")) {
+    m.fields.push_back(to_field(f));
+  }
+  m.text_template = get<std::string>(o, "template");
+  m.can_id = get<long long>(o, "can_id");
+  m.extended = get<bool>(o, "extended");
+  m.size = get<int>(o, "size");
+  if (const pybind11::object c = o.attr("counter"); !c.is_none()) {
+    m.counter =
+        codecs::WireCounter{get<int>(c, "start_bit"), get<int>(c, "length"), get<bool>(c, "big_endian")};
+  }
+  const pybind11::object c = o.attr("checksum");
+  m.checksum.kind = choose<codecs::ChecksumKind>("checksum", get<std::string>(c, "kind"),
+                                                 {{"none", codecs::ChecksumKind::none},
+                                                  {"toyota", codecs::ChecksumKind::toyota},
+                                                  {"crc8_j1850", codecs::ChecksumKind::crc8_j1850},
+                                                  {"xor8", codecs::ChecksumKind::xor8}});
+  m.checksum.start_bit = get<int>(c, "start_bit");
+  m.checksum.length = get<int>(c, "length");
+  m.checksum.big_endian = get<bool>(c, "big_endian");
+  return m;
+}
+
+inline codecs::EncodeTable to_table(pybind11::handle o) {
+  codecs::EncodeTable t;
+  t.device = get<std::string>(o, "device");
+  t.protocol = choose<codecs::Protocol>("protocol", get<std::string>(o, "protocol"),
+                                        {{"nmea", codecs::Protocol::nmea}, {"can", codecs::Protocol::can}});
+  for (const auto& m : o.attr("messages")) {
+    t.messages.push_back(to_message(m));
+  }
+  t.framing = choose<codecs::Framing>("framing", get<std::string>(o, "framing"),
+                                      {{"raw", codecs::Framing::raw},
+                                       {"socketcan", codecs::Framing::socketcan},
+                                       {"can_msgpack", codecs::Framing::can_msgpack}});
+  return t;
+}
+
+inline guard::GuardConfig to_config(pybind11::handle o) {
+  guard::GuardConfig c;
+  for (const auto& a : o.attr("actuators")) {
+    c.actuators.push_back({get<std::string>(a, "name"), get<double>(a, "min"), get<double>(a, "max"),
+                           get<double>(a, "rate_max"), get<double>(a, "safe_value"),
+                           get<double>(a, "safe_rate"), get<double>(a, "hold_s")});
+  }
+  for (const auto& t : o.attr("tables")) {
+    c.tables.push_back(to_table(t));
+  }
+  for (const auto& s : o.attr("sources")) {
+    c.sources.push_back(s.cast<std::string>());
+  }
+  c.rate_hz = get<double>(o, "rate_hz");
+  c.command_timeout_s = get<double>(o, "command_timeout_s");
+  c.heartbeat_timeout_s = get<double>(o, "heartbeat_timeout_s");
+  c.pose_timeout_s = get<double>(o, "pose_timeout_s");
+  return c;
+}
+
+// Names and values of a Mapping[str, float]; the names live as long as `keep`.
+inline std::vector<guard::NamedValue> to_values(const pybind11::object& mapping,
+                                                std::vector<std::string>& keep) {
+  std::vector<double> numbers;
+  for (const auto& item : mapping.attr("items")()) {
+    const auto pair = item.cast<pybind11::tuple>();
+    keep.push_back(pair[0].cast<std::string>());
+    numbers.push_back(pair[1].cast<double>());
+  }
+  std::vector<guard::NamedValue> values;
+  for (std::size_t i = 0; i < keep.size(); ++i) {
+    values.push_back({keep[i], numbers[i]});
+  }
+  return values;
+}
+
+// Python strings are valid UTF-8 except for lone surrogates; those become '?'.
+inline guard::Reasons to_reasons(const pybind11::object& texts) {
+  guard::Reasons reasons;
+  for (const auto& text : texts) {
+    const auto bytes = text.attr("encode")("utf-8", "replace").cast<std::string>();
+    reasons.add().add(bytes);
+  }
+  return reasons;
+}
+
+inline guard::Level to_level(bool ok, bool degraded) {
+  return !ok ? guard::Level::fault : degraded ? guard::Level::degraded : guard::Level::ok;
+}
+
+inline pybind11::str to_str(std::string_view text) {
+  return pybind11::reinterpret_steal<pybind11::str>(
+      PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
+}
+
+inline TextList to_list(const guard::Reasons& reasons) {
+  TextList out;
+  for (std::size_t i = 0; i < reasons.size(); ++i) {
+    out.append(to_str(reasons[i].view()));
+  }
+  if (reasons.dropped() > 0) {
+    out.append(pybind11::str("and " + std::to_string(reasons.dropped()) + " more"));
+  }
+  return out;
+}
+
+}  // namespace giljabi::bindings

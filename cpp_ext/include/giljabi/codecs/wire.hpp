@@ -1,0 +1,309 @@
+// Encoder of one device: an encode table compiled once, then SI values to bytes without allocation or
+// exception.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "giljabi/codecs/wire_can.hpp"
+#include "giljabi/codecs/wire_nmea.hpp"
+#include "giljabi/codecs/wire_table.hpp"
+
+namespace giljabi::codecs {
+
+constexpr std::size_t kMaxFrameBytes = 192;  // the MessagePack datagram of a CAN frame has at most 164
+
+class WireEncoder {
+ public:
+  // Checks and compiles; throws std::invalid_argument saying which message and field is wrong.
+  WireEncoder(const EncodeTable& table, const std::vector<WireChannel>& channels)
+      : protocol_(table.protocol), framing_(table.framing) {
+    if ((protocol_ == Protocol::nmea) != (framing_ == Framing::raw)) {
+      throw std::invalid_argument(table.device +
+                                  ": NMEA goes with framing raw, CAN with socketcan or can_msgpack");
+    }
+    if (table.messages.empty()) {
+      throw std::invalid_argument(table.device + ": the encode table has no message");
+    }
+    for (const WireMessage& m : table.messages) {
+      if (index(m.name) >= 0) {
+        throw std::invalid_argument(table.device + ": two messages are called '" + m.name + "'");
+      }
+      messages_.push_back(compile(table.device + "." + m.name, m, channels));
+    }
+  }
+
+  std::size_t size() const noexcept { return messages_.size(); }
+  double period_s(std::size_t message) const noexcept { return messages_[message].period_s; }
+  const std::string& name(std::size_t message) const noexcept { return messages_[message].name; }
+
+  // Place of a message in the table, or -1.
+  int index(const std::string& name) const noexcept {
+    for (std::size_t i = 0; i < messages_.size(); ++i) {
+      if (messages_[i].name == name) {
+        return static_cast<int>(i);
+      }
+    }
+    return -1;
+  }
+
+  // True when some message carries the actuator's value.
+  bool carries(std::size_t channel) const noexcept {
+    for (const Message& m : messages_) {
+      for (const Field& f : m.fields) {
+        if (f.source == FieldSource::value && f.channel == channel) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  // Bytes of one message. values: SI, in the order of the channels; out holds kMaxFrameBytes. Returns the
+  // length, 0 (nothing to send) when a value that the message carries is not finite.
+  std::size_t encode(std::size_t message, const double* values, bool armed, std::uint32_t counter,
+                     std::uint8_t* out) const noexcept {
+    const Message& m = messages_[message];
+    for (const Field& f : m.fields) {
+      if (f.source == FieldSource::value && !std::isfinite(values[f.channel])) {
+        return 0;
+      }
+    }
+    return protocol_ == Protocol::nmea ? encode_nmea(m, values, armed, out)
+                                       : encode_can(m, values, armed, counter, out);
+  }
+
+ private:
+  struct Field {
+    FieldSource source = FieldSource::value;
+    std::size_t channel = 0;
+    double scale = 1.0;
+    double offset = 0.0;
+    double raw_min = 0.0;
+    double raw_max = 0.0;
+    int decimals = 0;
+    BitPlaces bits;
+  };
+
+  struct Message {
+    std::string name;
+    double period_s = 0.0;
+    std::vector<Field> fields;
+    std::vector<NmeaPiece> pieces;
+    std::uint32_t can_id = 0;
+    bool extended = false;
+    std::size_t size = 0;
+    BitPlaces counter;  // length 0: none
+    ChecksumKind checksum = ChecksumKind::none;
+    std::size_t checksum_byte = kCanPayload;
+  };
+
+  static double raw(const Field& f, const double* values, bool armed) noexcept {
+    double r = f.offset;
+    if (f.source == FieldSource::value) {
+      r += values[f.channel] * f.scale;
+    } else if (f.source == FieldSource::armed && armed) {
+      r += f.scale;
+    }
+    return std::clamp(r, f.raw_min, f.raw_max);
+  }
+
+  static std::size_t encode_nmea(const Message& m, const double* values, bool armed,
+                                 std::uint8_t* out) noexcept {
+    std::size_t n = 0;
+    const auto append = [out, &n](const std::string& text) {
+      std::copy(text.begin(), text.end(), out + n);
+      n += text.size();
+    };
+    for (const NmeaPiece& piece : m.pieces) {
+      if (piece.field >= 0) {
+        const Field& f = m.fields[static_cast<std::size_t>(piece.field)];
+        char digits[24];
+        const std::size_t k = print_fixed(raw(f, values, armed), f.decimals, digits);
+        std::copy(digits, digits + k, out + n);
+        n += k;
+      } else {
+        append(piece.choice && !armed ? piece.otherwise : piece.text);
+      }
+    }
+    return close_nmea(out, n);
+  }
+
+  std::size_t encode_can(const Message& m, const double* values, bool armed, std::uint32_t counter,
+                         std::uint8_t* out) const noexcept {
+    std::uint8_t data[kCanPayload] = {};
+    for (const Field& f : m.fields) {
+      // Two's complement: the low bits of a negative number are its raw form.
+      const auto r = static_cast<std::int64_t>(std::nearbyint(raw(f, values, armed)));
+      put_bits(f.bits, static_cast<std::uint64_t>(r), data);
+    }
+    put_bits(m.counter, counter, data);
+    if (m.checksum != ChecksumKind::none) {
+      data[m.checksum_byte] = can_checksum(m.checksum, m.can_id, data, m.size, m.checksum_byte);
+    }
+    return framing_ == Framing::socketcan ? frame_socketcan(m.can_id, m.extended, data, m.size, out)
+                                          : frame_can_msgpack(m.can_id, m.extended, data, m.size, out);
+  }
+
+  Message compile(const std::string& what, const WireMessage& in,
+                  const std::vector<WireChannel>& channels) const {
+    if (!(in.period_s > 0.0) || !std::isfinite(in.period_s)) {
+      throw std::invalid_argument(what + ": period_s is not a positive number of seconds");
+    }
+    Message m;
+    m.name = in.name;
+    m.period_s = in.period_s;
+    for (const WireField& f : in.fields) {
+      m.fields.push_back(compile_field(what + "." + f.actuator, f, channels));
+    }
+    if (protocol_ == Protocol::nmea) {
+      compile_nmea(what, in, channels, m);
+    } else {
+      compile_can(what, in, m);
+    }
+    return m;
+  }
+
+  Field compile_field(const std::string& what, const WireField& in,
+                      const std::vector<WireChannel>& channels) const {
+    for (const double v : {in.scale, in.offset, in.raw_min, in.raw_max}) {
+      if (!std::isfinite(v)) {
+        throw std::invalid_argument(what + ": scale, offset, raw_min and raw_max must be finite");
+      }
+    }
+    Field f;
+    f.source = in.source;
+    f.scale = in.scale;
+    f.offset = in.offset;
+    f.raw_min = std::max(in.raw_min, -kNmeaMaxNumber);
+    f.raw_max = std::min(in.raw_max, kNmeaMaxNumber);
+    f.decimals = in.decimals;
+    if (in.source == FieldSource::value) {
+      const auto found = std::find_if(channels.begin(), channels.end(),
+                                      [&](const WireChannel& c) { return c.name == in.actuator; });
+      if (found == channels.end()) {
+        throw std::invalid_argument(what + ": no actuator has that name");
+      }
+      if (in.scale == 0.0) {
+        throw std::invalid_argument(what + ": scale is 0, so no value would reach the wire");
+      }
+      f.channel = static_cast<std::size_t>(found - channels.begin());
+    }
+    if (protocol_ == Protocol::nmea && (in.decimals < 0 || in.decimals > kNmeaMaxDecimals)) {
+      throw std::invalid_argument(what + ": decimals must be 0 to 6");
+    }
+    if (protocol_ == Protocol::can && in.length >= 1 &&
+        in.length <= kCanMaxBits) {  // bit_places reports the rest
+      const double full = std::ldexp(1.0, in.is_signed ? in.length - 1 : in.length);
+      f.raw_min = std::max(in.raw_min, in.is_signed ? -full : 0.0);
+      f.raw_max = std::min(in.raw_max, full - 1.0);
+      f.raw_min = std::ceil(f.raw_min);
+      f.raw_max = std::floor(f.raw_max);
+    }
+    if (f.raw_min > f.raw_max) {
+      throw std::invalid_argument(what + ": raw_min is above raw_max");
+    }
+    return f;
+  }
+
+  void compile_nmea(const std::string& what, const WireMessage& in, const std::vector<WireChannel>& channels,
+                    Message& m) const {
+    if (in.counter || in.checksum.kind != ChecksumKind::none || in.can_id >= 0) {
+      throw std::invalid_argument(what + ": counter, checksum and can_id belong to CAN messages");
+    }
+    std::vector<bool> used(in.fields.size(), false);
+    m.pieces = parse_nmea_template(what, in.text_template, [&](const std::string& name) {
+      for (std::size_t i = 0; i < in.fields.size(); ++i) {
+        if (in.fields[i].actuator == name) {
+          used[i] = true;
+          return static_cast<int>(i);
+        }
+      }
+      return -1;
+    });
+    for (std::size_t i = 0; i < used.size(); ++i) {
+      if (!used[i]) {
+        throw std::invalid_argument(what + ": the template has no place for {" + in.fields[i].actuator + "}");
+      }
+    }
+    std::size_t longest = 5;  // *hh<CR><LF>
+    for (const NmeaPiece& piece : m.pieces) {
+      longest += std::max(piece.text.size(), piece.otherwise.size());
+      if (piece.field >= 0) {
+        longest += longest_number(m.fields[static_cast<std::size_t>(piece.field)], channels);
+      }
+    }
+    if (longest > kNmeaMax) {
+      throw std::invalid_argument(what + ": the sentence can have " + std::to_string(longest) +
+                                  " characters; at most 82 are allowed");
+    }
+  }
+
+  static std::size_t longest_number(const Field& f, const std::vector<WireChannel>& channels) {
+    std::vector<double> low;
+    std::vector<double> high;
+    for (const WireChannel& c : channels) {
+      low.push_back(c.min);
+      high.push_back(c.max);
+    }
+    char digits[24];
+    return std::max(print_fixed(raw(f, low.data(), false), f.decimals, digits),
+                    print_fixed(raw(f, high.data(), true), f.decimals, digits));
+  }
+
+  void compile_can(const std::string& what, const WireMessage& in, Message& m) const {
+    const long long last_id = in.extended ? 0x1FFFFFFF : 0x7FF;
+    if (in.can_id < 0 || in.can_id > last_id) {
+      throw std::invalid_argument(what + ": can_id " + std::to_string(in.can_id) + " is not 0 to " +
+                                  std::to_string(last_id));
+    }
+    if (in.size < 1 || in.size > static_cast<int>(kCanPayload)) {
+      throw std::invalid_argument(what + ": size must be 1 to 8 bytes");
+    }
+    if (!in.text_template.empty()) {
+      throw std::invalid_argument(what + ": a CAN message has no template");
+    }
+    m.can_id = static_cast<std::uint32_t>(in.can_id);
+    m.extended = in.extended;
+    m.size = static_cast<std::size_t>(in.size);
+    std::uint64_t taken = 0;
+    const auto claim = [&](const std::string& part, int start, int length, bool big_endian) {
+      const BitPlaces places = bit_places(part, start, length, big_endian, in.size);
+      for (int i = 0; i < places.length; ++i) {
+        const std::uint64_t bit = 1ULL << places.at[static_cast<std::size_t>(i)];
+        if ((taken & bit) != 0) {
+          throw std::invalid_argument(part + ": its bits overlap another field");
+        }
+        taken |= bit;
+      }
+      return places;
+    };
+    for (std::size_t i = 0; i < in.fields.size(); ++i) {
+      const WireField& f = in.fields[i];
+      m.fields[i].bits = claim(what + "." + f.actuator, f.start_bit, f.length, f.big_endian);
+    }
+    if (in.counter) {
+      m.counter = claim(what + " counter", in.counter->start_bit, in.counter->length, in.counter->big_endian);
+    }
+    m.checksum = in.checksum.kind;
+    if (m.checksum != ChecksumKind::none) {
+      const WireChecksum& c = in.checksum;
+      if (c.length != 8 || c.start_bit % 8 != (c.big_endian ? 7 : 0)) {
+        throw std::invalid_argument(what + " checksum: it must fill one byte");
+      }
+      claim(what + " checksum", c.start_bit, c.length, c.big_endian);
+      m.checksum_byte = static_cast<std::size_t>(c.start_bit / 8);
+    }
+  }
+
+  Protocol protocol_;
+  Framing framing_;
+  std::vector<Message> messages_;
+};
+
+}  // namespace giljabi::codecs

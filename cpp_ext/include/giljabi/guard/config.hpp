@@ -1,0 +1,113 @@
+// What the guard is told at configure, and the words it answers with.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "giljabi/codecs/wire.hpp"
+
+namespace giljabi::guard {
+
+// One actuator in SI. Safe output: ramp to safe_value at safe_rate, or first hold for hold_s.
+struct ActuatorConfig {
+  std::string name;
+  double min = 0.0;
+  double max = 0.0;
+  double rate_max = 0.0;  // per second
+  double safe_value = 0.0;
+  double safe_rate = 0.0;  // per second
+  double hold_s = 0.0;
+};
+
+struct GuardConfig {
+  std::vector<ActuatorConfig> actuators;
+  std::vector<codecs::EncodeTable> tables;
+  std::vector<std::string> sources;  // ascending authority
+  double rate_hz = 0.0;
+  double command_timeout_s = 0.0;
+  double heartbeat_timeout_s = 0.0;
+  double pose_timeout_s = 0.0;
+};
+
+enum class Mode { standby, running, minimum_risk, stopped };
+
+// What the supervisor says: degraded asks the planner to stop and forbids arming, but leaves the guard in
+// auto.
+enum class Level { ok, degraded, fault };
+
+enum class Refusal : std::uint8_t {
+  none,
+  clock,
+  unknown_source,
+  unknown_name,
+  missing_name,
+  not_finite,
+  from_future,
+  stale,
+  out_of_order,
+  count
+};
+
+inline std::string_view text_of(Refusal r) noexcept {
+  switch (r) {
+    case Refusal::none:
+      return "";
+    case Refusal::clock:
+      return "time of arrival is not a number";
+    case Refusal::unknown_source:
+      return "unknown source";
+    case Refusal::unknown_name:
+      return "unknown name";
+    case Refusal::missing_name:
+      return "an actuator is missing";
+    case Refusal::not_finite:
+      return "a value is not finite";
+    case Refusal::from_future:
+      return "stamp lies in the future";
+    case Refusal::stale:
+      return "stamp is too old";
+    case Refusal::out_of_order:
+      return "older than the one before";
+    case Refusal::count:
+      break;
+  }
+  return "";
+}
+
+inline void require(bool ok, const std::string& what) {
+  if (!ok) {
+    throw std::invalid_argument(what);
+  }
+}
+
+inline bool positive(double v) noexcept { return std::isfinite(v) && v > 0.0; }
+
+// Throws std::invalid_argument naming the value that is wrong.
+inline void check(const GuardConfig& c) {
+  require(!c.actuators.empty(), "the guard needs at least one actuator");
+  require(!c.sources.empty(), "the guard needs at least one source of commands");
+  require(positive(c.rate_hz) && c.rate_hz <= 10000.0, "rate_hz must be above 0 and at most 10000");
+  require(positive(c.command_timeout_s), "command_timeout_s must be above 0");
+  require(positive(c.heartbeat_timeout_s), "heartbeat_timeout_s must be above 0");
+  require(positive(c.pose_timeout_s), "pose_timeout_s must be above 0");
+  require(c.command_timeout_s * c.rate_hz >= 1.0, "command_timeout_s is shorter than one tick of the guard");
+  for (std::size_t i = 0; i < c.actuators.size(); ++i) {
+    const ActuatorConfig& a = c.actuators[i];
+    require(std::isfinite(a.min) && std::isfinite(a.max) && a.min < a.max,
+            a.name + ": min must be below max");
+    require(positive(a.rate_max), a.name + ": rate_max must be above 0");
+    require(a.safe_value >= a.min && a.safe_value <= a.max,
+            a.name + ": the safe value is outside its limits");
+    require(positive(a.safe_rate), a.name + ": the safe rate must be above 0");
+    require(std::isfinite(a.hold_s) && a.hold_s >= 0.0, a.name + ": hold_s must not be negative");
+    for (std::size_t k = 0; k < i; ++k) {
+      require(c.actuators[k].name != a.name, a.name + ": the actuator stands twice");
+    }
+  }
+}
+
+}  // namespace giljabi::guard

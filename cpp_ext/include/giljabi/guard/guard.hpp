@@ -1,0 +1,164 @@
+// The only writer on the wire, sans-I/O: commands, heartbeats and time in, frames out. After construction
+// nothing here allocates, throws, reads a clock or touches a descriptor.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "giljabi/codecs/wire.hpp"
+#include "giljabi/guard/config.hpp"
+#include "giljabi/guard/text.hpp"
+
+namespace giljabi::guard {
+
+struct NamedValue {
+  std::string_view name;
+  double value = 0.0;
+};
+
+// One message due now; `data` stays valid until the next step.
+struct Frame {
+  std::size_t device = 0;
+  std::size_t size = 0;
+  std::array<std::uint8_t, codecs::kMaxFrameBytes> data{};
+};
+
+// Pose of base_link in map, kept for the fence; t is its stamp.
+struct Pose {
+  double t = std::numeric_limits<double>::quiet_NaN();
+  double x = 0.0;
+  double y = 0.0;
+  double yaw = 0.0;
+  double speed = 0.0;
+};
+
+struct Feedback {
+  double t = std::numeric_limits<double>::quiet_NaN();  // arrival
+  double value = std::numeric_limits<double>::quiet_NaN();
+};
+
+class Guard {
+ public:
+  // A stamp may lie this far ahead: rounding of stamps, and ticks that overtake each other.
+  static constexpr double kFutureTolerance = 5e-3;  // s
+  static constexpr int kNobody = -1;
+
+  explicit Guard(GuardConfig config);
+
+  // Takes one command of a source: stamps in stack time [s], values in SI. Refused as a whole or taken as a
+  // whole.
+  Refusal submit(std::string_view source, double t_stamp, double now, const NamedValue* values,
+                 std::size_t count) noexcept;
+  // The source gives its lease back, so that the next lower source with live commands may go on.
+  void release(std::string_view source, double now) noexcept;
+  Refusal heartbeat(double now, double t_stamp, Level level, const Reasons& reasons) noexcept;
+  Refusal pose(double now, const Pose& pose) noexcept;
+  Refusal feedback(double now, std::string_view name, double value) noexcept;
+  // A device that is not open forbids arming, and ends auto when it happens on the way.
+  bool set_device(std::string_view device, bool open, double now) noexcept;
+
+  // Empties `why` and arms, or fills it.
+  bool arm(double now, Reasons& why) noexcept;
+  void disarm(double now, std::string_view reason) noexcept;
+  void stop(double now) noexcept;
+
+  // Moves time and returns the messages that are due.
+  const std::vector<Frame>& step(double now) noexcept;
+
+  const std::vector<double>& output() const noexcept { return output_; }
+  const GuardConfig& config() const noexcept { return config_; }
+  std::string_view mode() const noexcept;
+  bool armed() const noexcept { return armed_; }
+  double time() const noexcept { return t_; }
+  // Why it will not arm, or why it left auto, or what is degraded.
+  void reasons(Reasons& out) const noexcept;
+  const EventLog& events() const noexcept { return log_; }
+  std::uint64_t refused(Refusal r) const noexcept { return refused_[static_cast<std::size_t>(r)]; }
+  std::uint64_t clamped() const noexcept { return clamped_; }
+  const Pose& pose() const noexcept { return pose_; }
+  const std::vector<Feedback>& feedback() const noexcept { return feedback_; }
+  const codecs::WireEncoder& encoder(std::size_t device) const noexcept { return encoders_[device]; }
+
+ private:
+  struct Slot {  // newest command of one source
+    std::vector<double> values;
+    double stamp = 0.0;
+    double arrival = 0.0;
+    bool valid = false;
+  };
+  struct Due {
+    std::size_t device = 0;
+    std::size_t message = 0;
+    double at = 0.0;
+    std::uint32_t counter = 0;
+  };
+
+  static constexpr double kNever = std::numeric_limits<double>::infinity();
+
+  // Time by which things are judged: never behind the last step, also when the caller's clock is.
+  double judged(double now) const noexcept { return started_ && !(now > t_) ? t_ : now; }
+  double age(double stamp, double arrival, double t) const noexcept { return t - std::min(stamp, arrival); }
+  bool fresh(double stamp, double arrival, double timeout, double t) const noexcept {
+    // A slot from the future is as bad as an old one: it would never become stale.
+    return age(stamp, arrival, t) <= timeout && std::max(stamp, arrival) <= t + kFutureTolerance;
+  }
+  bool fresh(const Slot& s, double t) const noexcept {
+    return s.valid && fresh(s.stamp, s.arrival, config_.command_timeout_s, t);
+  }
+  Refusal judge_stamp(double now, double t_stamp, double timeout) const noexcept;
+  Refusal refuse(Refusal r, double t, std::string_view who) noexcept;
+  int index_of(std::string_view source) const noexcept;
+  int best_source(double t) const noexcept;
+  bool advance(double now, double& dt) noexcept;
+  void watch() noexcept;
+  void minimum_risk(double t, std::string_view cause) noexcept;
+  void arming_reasons(double t, Reasons& out) const noexcept;
+  void move_outputs(double dt) noexcept;
+  double safe_output(const ActuatorConfig& a, double from, double dt) const noexcept;
+  void collect_frames() noexcept;
+
+  GuardConfig config_;
+  std::vector<codecs::WireEncoder> encoders_;
+  double tick_ = 0.0;    // s
+  double dt_max_ = 0.0;  // s; a late tick must not let an actuator jump
+  std::vector<Due> due_;
+  std::vector<Frame> frames_;
+
+  std::vector<Slot> slots_;
+  std::vector<double> staging_;
+  std::vector<double> output_;
+  std::vector<Feedback> feedback_;
+  std::vector<char> open_;  // by device
+  Pose pose_;
+
+  bool started_ = false;
+  bool armed_ = false;
+  double t_ = 0.0;
+  Mode mode_ = Mode::standby;
+  int selected_ = kNobody;
+  double safe_since_ = 0.0;
+  Reason cause_;
+
+  bool beat_seen_ = false;
+  double beat_stamp_ = 0.0;
+  double beat_arrival_ = 0.0;
+  Level level_ = Level::fault;
+  Reasons beat_reasons_;
+
+  EventLog log_;
+  std::array<std::uint64_t, static_cast<std::size_t>(Refusal::count)> refused_{};
+  std::uint64_t clamped_ = 0;
+  Refusal last_refusal_ = Refusal::none;  // the log keeps one line for a run of equal refusals
+};
+
+}  // namespace giljabi::guard
+
+#include "giljabi/guard/guard_inputs.hpp"
+#include "giljabi/guard/guard_step.hpp"

@@ -1,0 +1,210 @@
+"""The guard: the only writer on the wire; logic and encoding run in C++ (`giljabi._core.guard`).
+
+Sources submit named SI values; the guard checks freshness and limits, selects a source, owns `armed`, and turns what
+is left into frames. docs/safety.md says what each mode does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from giljabi.platform import Platform
+from giljabi.types import Health, JointState, Odometry, StackState
+from giljabi.wire import EncodeTable
+
+SOURCES = ("policy", "auto", "manual")  # ascending authority
+
+
+@dataclass(frozen=True, slots=True)
+class GuardActuator:
+    """One actuator in its own SI unit: limits, greatest rate, and its safe output."""
+
+    name: str
+    min: float
+    max: float
+    rate_max: float  # per second
+    safe_value: float
+    safe_rate: float  # per second
+    hold_s: float = 0.0  # the output is held that long before it ramps to safe_value
+
+
+@dataclass(frozen=True, slots=True)
+class GuardConfig:
+    """Everything the guard is told at configure."""
+
+    actuators: tuple[GuardActuator, ...]
+    tables: tuple[EncodeTable, ...]
+    rate_hz: float
+    command_timeout_s: float
+    heartbeat_timeout_s: float
+    pose_timeout_s: float
+    sources: tuple[str, ...] = SOURCES
+
+
+@dataclass(frozen=True, slots=True)
+class GuardEvent:
+    """One line of the guard's log."""
+
+    number: int
+    t: float
+    what: str
+
+
+class Guard:
+    """The only writer on the wire, sans-I/O: commands, heartbeats and time in, frames due out.
+
+    Times are stack time [s], values SI. What is refused returns the reason as text, '' when it was taken; nothing
+    that arrives here raises after construction.
+    """
+
+    def __init__(self, config: GuardConfig) -> None:
+        """Raises ValueError naming the value that is wrong."""
+        from giljabi._core import guard as core
+
+        self.config = config
+        self._core = core.Guard(config)
+
+    def submit(self, source: str, t_stamp: float, now: float, values: Mapping[str, float]) -> str:
+        """Takes the command of a source (auto, manual, policy): every actuator by name, SI."""
+        return self._core.submit(source, t_stamp, now, values)
+
+    def release(self, source: str, now: float) -> None:
+        """The source gives its lease back, so that a lower source with live commands goes on."""
+        self._core.release(source, now)
+
+    def heartbeat(self, now: float, t_stamp: float, reasons: Sequence[str] = (), degraded: bool = False) -> str:
+        """Takes the supervisor's verdict: reasons are a fault unless `degraded` (the planner stops by itself)."""
+        return self._core.heartbeat(now, t_stamp, degraded or not reasons, degraded, reasons)
+
+    def health(self, now: float, health: Health) -> str:
+        """The same from the supervisor's own object."""
+        return self.heartbeat(now, health.t, health.reasons, health.degraded)
+
+    def pose(self, now: float, t_stamp: float, x: float, y: float, yaw: float, speed: float) -> str:  # noqa: PLR0917
+        """Takes base_link's pose in map [m, rad] and speed [m/s]."""
+        return self._core.pose(now, t_stamp, x, y, yaw, speed)
+
+    def odometry(self, now: float, odom: Odometry) -> str:
+        """The same from the estimate."""
+        x, y = float(odom.position[0]), float(odom.position[1])
+        return self.pose(now, odom.t, x, y, odom.yaw, float(odom.velocity[0]))
+
+    def feedback(self, now: float, name: str, value: float) -> str:
+        """Takes an actuator's measured value in its SI unit; names of other joints are not an error."""
+        return self._core.feedback(now, name, value)
+
+    def set_device(self, device: str, open_: bool, now: float) -> None:
+        """Says that a device is open or gone; KeyError when no encode table is for it."""
+        self._core.set_device(device, open_, now)
+
+    def arm(self, now: float) -> list[str]:
+        """Arms and returns [], or returns every reason why not; also the way out of minimum_risk and stopped."""
+        return self._core.arm(now)
+
+    def disarm(self, now: float, reason: str = "") -> None:
+        """Disarms: the armed field goes to 0, outputs ramp to their safe values."""
+        self._core.disarm(now, reason)
+
+    def stop(self, now: float) -> None:
+        """Safe outputs from now on, whatever else goes on; ends by arm or disarm."""
+        self._core.stop(now)
+
+    def step(self, now: float) -> list[tuple[str, bytes]]:
+        """Moves time and returns the frames due as (device, bytes)."""
+        return self._core.step(now)
+
+    def output(self) -> dict[str, float]:
+        """What went to the wire last, by actuator [SI]."""
+        return self._core.output()
+
+    def state(self, now: float) -> StackState:
+        """Mode, armed, and why it will not arm or why it left auto; judged at the time of the last step."""
+        return _state(now, self._core.state())
+
+    def events(self, since: int = 0) -> tuple[int, list[GuardEvent]]:
+        """(number of the next event, events from number `since` on); the last 256 are kept."""
+        return _events(self._core.events(since))
+
+    def counters(self) -> dict[str, int]:
+        """Inputs refused by reason, and values clamped to their limits."""
+        return self._core.counters()
+
+    def joints(self, now: float, joints: JointState, slots: Mapping[str, str]) -> None:
+        """Feedback of the actuators in a JointState; slots: actuator -> position, velocity or effort."""
+        for name, slot in slots.items():
+            value = getattr(joints, slot).get(name)
+            if value is not None:
+                self.feedback(now, name, float(value))
+
+
+def _state(now: float, state: tuple[str, bool, list[str]]) -> StackState:
+    mode, armed, reasons = state
+    return StackState(now, mode, armed, tuple(reasons))
+
+
+def _events(log: tuple[int, list[tuple[int, float, str]]]) -> tuple[int, list[GuardEvent]]:
+    total, events = log
+    return total, [GuardEvent(*e) for e in events]
+
+
+def feedback_slots(platform: Platform) -> dict[str, str]:
+    """Slot of JointState that carries each actuator's unit."""
+    return {name: a.slot for name, a in platform.model.actuators.items()}
+
+
+def guard_config(platform: Platform, encode_tables: Iterable[EncodeTable]) -> GuardConfig:
+    """The guard's configuration from a platform file and its drivers' tables; raises BadInputError with file:line."""
+    tables = tuple(encode_tables)
+    carried = {
+        (table.device, field.actuator)
+        for table in tables
+        for message in table.messages
+        for field in message.fields
+        if field.source == "value"
+    }
+    for name, a in platform.model.actuators.items():
+        if (a.driver, name) not in carried:
+            raise platform.error(
+                ("actuators", name, "driver"),
+                f"driver '{a.driver}' does not send actuator '{name}'; name it in drivers.{a.driver}.options.commands",
+            )
+    for device, name in sorted(carried):
+        if name in platform.model.actuators and platform.model.actuators[name].driver != device:
+            owner = platform.model.actuators[name].driver
+            raise platform.error(
+                ("drivers", device, "options"),
+                f"driver '{device}' sends actuator '{name}', which belongs to driver '{owner}'; one writer is expected",
+            )
+    g = platform.model.guard
+    return GuardConfig(
+        actuators=tuple(
+            GuardActuator(n, a.min, a.max, a.rate_max, a.safe.value, a.safe.rate, a.safe.hold_s)
+            for n, a in platform.model.actuators.items()
+        ),
+        tables=tables,
+        rate_hz=g.rate_hz,
+        command_timeout_s=g.command_timeout_s,
+        heartbeat_timeout_s=g.heartbeat_timeout_s,
+        pose_timeout_s=g.pose_timeout_s,
+    )
+
+
+def build_guard(platform: Platform, encode_tables: Iterable[EncodeTable]) -> Guard:
+    """The guard of a platform; raises BadInputError with file:line when a table does not fit."""
+    config = guard_config(platform, encode_tables)
+    try:
+        return Guard(config)
+    except (ValueError, TypeError) as e:
+        raise table_error(platform, config, e) from None
+
+
+def table_error(platform: Platform, config: GuardConfig, error: Exception) -> Exception:
+    """A BadInputError at the device, message or value that the C++ core named first in its text."""
+    text = str(error)
+    first = text.split(":", 1)[0].split(".", 1)[0]
+    if any(t.device == first for t in config.tables):
+        return platform.error(("drivers", first), f"encode table {text}; a table that fits its wire is expected")
+    if first in platform.model.actuators:
+        return platform.error(("actuators", first), text)
+    return platform.error(("guard",), text)

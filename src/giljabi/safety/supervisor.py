@@ -1,0 +1,146 @@
+"""The supervisor: why the vehicle is not ready, in words a field crew can act on.
+
+It sees stamps and the parts' own reports, never message rates, and its verdict does not trip on load: only the time
+it was itself awake counts, and a problem must last before it is raised and be gone for a while before it is dropped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from giljabi.platform import Platform, Sensor
+from giljabi.topics import ODOM
+from giljabi.types import Health, MissionPhase, MissionState
+
+RATE_HZ = 10.0
+AWAKE_STEP = 0.2  # s of a step that count at most; a longer gap means that the supervisor itself was asleep
+CONFIRM_S = 0.15  # s a new problem must last, awake
+CLEAR_S = 0.5  # s a raised problem must be gone, awake
+
+# What is missing, and what to look at, by kind of sensor.
+SENSOR_WORDS = {
+    "gnss": ("no fix", "check the antenna or the cable of '{}'"),
+    "imu": ("no inertial data", "check the cable of '{}'"),
+    "heading": ("no heading", "check the compass or the cable of '{}'"),
+    "joints": ("no feedback", "check the actuators' power or the cable of '{}'"),
+    "log": ("no speed through water", "check the log or the cable of '{}'"),
+    "detections": ("no detections", "check the sensor or the cable of '{}'"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorInputs:
+    """What the supervisor looks at.
+
+    stamps: newest stamp by sensor name [s]; odom_t: stamp of the newest odometry; health: problem name -> words, by
+    part; mission: the planner's newest word.
+    """
+
+    stamps: Mapping[str, float] = field(default_factory=dict)
+    odom_t: float | None = None
+    health: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    mission: MissionState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """One finding: its words, and whether the planner can still stop the vehicle by itself."""
+
+    words: str
+    degraded: bool
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A finding over time; times are seconds awake."""
+
+    problem: _Problem
+    first: float
+    last: float
+    raised: bool
+
+
+class Supervisor:
+    """Stamps and reports in, verdict out; step it at RATE_HZ."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._sensors = platform.model.sensors
+        self._give_up_s = platform.model.minimum_risk.within_s
+        override = platform.model.topics.get(ODOM.name)
+        self._odom_timeout = (override.timeout_s if override else None) or ODOM.timeout_s
+        self._watched: dict[tuple[str, str], _Watched] = {}
+        self._last_now: float | None = None
+        self._awake = 0.0
+        self._degraded_since: float | None = None
+
+    def step(self, now: float, inputs: SupervisorInputs) -> Health:
+        """Verdict at stack time `now` [s]: every reason why the vehicle is not ready; `degraded` as Health says.
+
+        Degraded for longer than the platform's minimum_risk.within_s is a fault: the planner had its time to stop.
+        """
+        first_step = self._last_now is None
+        if self._last_now is not None:
+            self._awake += min(max(now - self._last_now, 0.0), AWAKE_STEP)
+        self._last_now = now
+        self._update(self._findings(now, inputs), first_step)
+        raised = [w.problem for w in self._watched.values() if w.raised]
+        reasons = [p.words for p in sorted(raised, key=lambda p: p.degraded)]  # faults first
+        degraded = bool(raised) and all(p.degraded for p in raised)
+        if not degraded:
+            self._degraded_since = None
+        elif self._degraded_since is None:
+            self._degraded_since = self._awake
+        elif self._awake - self._degraded_since > self._give_up_s:
+            degraded = False
+        return Health(now, "supervisor", tuple(reasons), degraded)
+
+    def _update(self, findings: Mapping[tuple[str, str], _Problem], at_once: bool) -> None:
+        for key, problem in findings.items():
+            w = self._watched.get(key)
+            if w is None:
+                self._watched[key] = _Watched(problem, self._awake, self._awake, at_once)
+                continue
+            w.problem, w.last = problem, self._awake
+            w.raised = w.raised or self._awake - w.first >= CONFIRM_S
+        for key, w in list(self._watched.items()):
+            if key not in findings and (not w.raised or self._awake - w.last >= CLEAR_S):
+                del self._watched[key]
+
+    def _findings(self, now: float, inputs: SupervisorInputs) -> dict[tuple[str, str], _Problem]:
+        found: dict[tuple[str, str], _Problem] = {}
+        for name, sensor in self._sensors.items():
+            said = next((h[name] for h in inputs.health.values() if name in h), "")
+            words = _sensor_words(now, name, sensor, inputs.stamps.get(name), said)
+            if words:
+                found["sensor", name] = _Problem(words, degraded=True)
+        if inputs.odom_t is None:
+            found["odom", ""] = _Problem(
+                "odom: no estimate yet; it waits for its sensors, or the estimator is not running", degraded=False
+            )
+        elif not now - inputs.odom_t <= self._odom_timeout:  # a NaN stamp is no estimate
+            age = now - inputs.odom_t
+            found["odom", ""] = _Problem(f"odom: no estimate for {age:.1f} s; is the estimator running?", False)
+        for part, problems in inputs.health.items():
+            for name, words in problems.items():
+                if ("sensor", name) not in found:
+                    label = part if name == part else f"{part}: {name}"
+                    found[part, name] = _Problem(f"{label}: {words}", degraded=True)
+        if inputs.mission is not None and inputs.mission.phase is MissionPhase.FAILED:
+            note = inputs.mission.note or "no way on was found"
+            found["mission", ""] = _Problem(f"mission failed: {note}; give a new route", degraded=True)
+        return found
+
+
+def _sensor_words(now: float, name: str, sensor: Sensor, stamp: float | None, said: str) -> str:
+    """Why a required sensor is not good enough, in its driver's words when `said` has some; else empty."""
+    age = math.inf if stamp is None else now - stamp
+    if not sensor.required or age <= sensor.timeout_s:
+        return ""
+    missing, look = SENSOR_WORDS[sensor.kind]
+    if math.isnan(age):
+        missing = "its stamp is not a number"
+    else:
+        missing += " yet" if stamp is None else f" for {age:.1f} s"
+    return f"{name}: {said or missing}; {look.format(sensor.driver)}"
