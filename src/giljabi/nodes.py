@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
+
+from giljabi.types import BadInputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +27,17 @@ class ProcessSpec:
 
     restart: `never` ends the stack (the vehicle is already in its safe state by the guard), `always` starts it
     again with back-off; a restarted process never arms or changes mode.
-    only: `simulated` processes run without hardware only.
+    only: `simulated` processes run without hardware only, `page` and `conducted` ones when asked for.
+    stops: processes of a lower number end first, so that the guard brings the actuators to rest before its wire goes.
     """
 
     name: str
     reason: str
     nodes: tuple[NodeSpec, ...]
     restart: Literal["never", "always"] = "always"
-    only: Literal["", "simulated", "page"] = ""
+    only: Literal["", "simulated", "page", "conducted"] = ""
     executable: str = "giljabi-process"  # console script; gets the process's name as first argument
+    stops: int = 0
 
 
 PROCESSES: tuple[ProcessSpec, ...] = (
@@ -42,12 +48,14 @@ PROCESSES: tuple[ProcessSpec, ...] = (
         restart="never",
         only="simulated",
         executable="giljabi-sim-peers",
+        stops=2,
     ),
     ProcessSpec(
         "drivers",
         "owns the descriptors and the guard, the only writer on the wire",
         (NodeSpec("drivers", "giljabi.ros.drivers:DriversNode"),),
         restart="never",
+        stops=1,
     ),
     ProcessSpec(
         "autonomy",
@@ -78,10 +86,73 @@ PROCESSES: tuple[ProcessSpec, ...] = (
         (NodeSpec("page", "giljabi.ros.page:PageNode"),),
         only="page",
     ),
+    ProcessSpec(
+        "conductor",
+        "does what a person would: waits, arms, starts the mission, tells how it goes",
+        (NodeSpec("conductor", "giljabi.ros.conductor:ConductorNode"),),
+        restart="never",
+        only="conducted",
+    ),
 )
 
+# `python -m` of each executable: works from a source tree too, and always with the same interpreter.
+MODULES: dict[str, str] = {
+    "giljabi-process": "giljabi.ros.process",
+    "giljabi-sim-peers": "giljabi_sim.realtime",
+}
 
-def processes(simulated: bool, page: bool) -> tuple[ProcessSpec, ...]:
+
+def processes(simulated: bool, page: bool, conducted: bool = True) -> tuple[ProcessSpec, ...]:
     """The processes of one run, in starting order."""
-    wanted = {"", *(["simulated"] if simulated else []), *(["page"] if page else [])}
-    return tuple(p for p in PROCESSES if p.only in wanted)
+    flags = {"simulated": simulated, "page": page, "conducted": conducted}
+    return tuple(p for p in PROCESSES if flags.get(p.only, True))
+
+
+def find_nodes(name: str) -> tuple[NodeSpec, ...]:
+    """The nodes of a process, or one node alone; raises BadInputError for a name that is neither."""
+    named = {p.name: p.nodes for p in PROCESSES if p.nodes}
+    alone = {n.name: (n,) for p in PROCESSES for n in p.nodes}
+    nodes = named.get(name, alone.get(name))
+    if nodes is None:
+        raise BadInputError(f"no process or node is called '{name}'; known are {', '.join({**named, **alone})}")
+    return nodes
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """What all processes of one run are told; plain data for `giljabi run` and the launch files."""
+
+    platform_file: Path
+    run_dir: Path  # devices.json, mission.json and outcome.json appear here
+    simulated: bool = True
+    scenario: Path | None = None
+    track: Path | None = None
+    devices: Mapping[str, str] = field(default_factory=dict)  # driver name: URL, before those of the platform file
+    system_id: int = 1
+    namespace: str = ""
+    page_port: int = 0
+
+    @property
+    def mission_file(self) -> Path:
+        """Origin and route of the run."""
+        return self.run_dir / "mission.json"
+
+    def parameters(self) -> dict[str, str | int | list[str]]:
+        """ROS parameters, the same for every node."""
+        return {
+            "platform_file": str(self.platform_file),
+            "mission_file": str(self.mission_file) if self.scenario else "",
+            "devices_file": str(self.run_dir / "devices.json") if self.simulated else "",
+            "devices": [f"{name}={url}" for name, url in self.devices.items()] or [""],
+            "system_id": self.system_id,
+            "page_port": self.page_port,
+        }
+
+    def arguments(self, process: ProcessSpec) -> list[str]:
+        """Arguments of the executable, without ROS's own."""
+        if process.nodes:
+            return [process.name]
+        out = ["--platform", str(self.platform_file), "--run-dir", str(self.run_dir)]
+        for name, path in (("--scenario", self.scenario), ("--track", self.track)):
+            out += [name, str(path)] if path else []
+        return out

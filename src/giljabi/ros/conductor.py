@@ -1,0 +1,112 @@
+"""Conductor: does what a person would at the page - waits until the stack is ready, arms, starts - and tells it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from std_srvs.srv import SetBool, Trigger
+
+from giljabi import topics
+from giljabi.platform import Platform
+from giljabi.ros import status
+from giljabi.ros.messages import service_class
+from giljabi.ros.node import StackNode
+from giljabi.tell import tell
+from giljabi.topics import Service
+from giljabi.types import Health, MissionPhase, MissionState, StackState
+
+RATE_HZ = 5.0
+ASK_AGAIN_S = 1.0  # pause between two tries to arm or start
+REPORT_STEP = 0.2  # of the route, between two progress lines
+TELL_AGAIN_S = 3.0  # new reasons are told at most this often
+
+
+class ConductorNode(StackNode):
+    """Sees the topics and calls the services that any operator could; holds no authority of its own."""
+
+    def build(self, platform: Platform) -> None:
+        self.state: StackState | None = None
+        self.mission: MissionState | None = None
+        self.heartbeat: Health | None = None
+        self._started = self._armed = self._over = False
+        self._asked_at = -1e9
+        self._pending: Any = None
+        self._told_at = -1e9
+        self._told_progress = -1.0
+        self._told_note = ""
+        self._refusal = ""
+        self.subscribe(topics.STATE, status.state_from_msg, lambda s: setattr(self, "state", s))
+        self.subscribe(topics.MISSION_STATE, status.mission_from_msg, lambda s: setattr(self, "mission", s))
+        self.subscribe(topics.HEARTBEAT, status.health_from_msg, lambda s: setattr(self, "heartbeat", s))
+        self._services_used = {
+            s: self.create_client(service_class(s.type), s.name) for s in (topics.ARM, topics.MISSION_START)
+        }
+        self.every(RATE_HZ, self._step)
+
+    def _step(self, now: float) -> None:
+        if self._over:
+            return
+        state, mission = self.state, self.mission
+        if state is None or self.heartbeat is None or mission is None:
+            return
+        if not self._armed:
+            self._arm(now, state)
+        elif not state.armed or state.mode in ("stopped", "minimum_risk"):
+            self._leave(now, state)
+        elif not self._started:
+            if mission.phase is MissionPhase.RUNNING:
+                self._started = True
+            else:
+                self._ask(now, topics.MISSION_START, Trigger.Request())
+        else:
+            self._report(mission)
+
+    def _arm(self, now: float, state: StackState) -> None:
+        if state.armed:
+            self._armed = True
+            tell("phase", text="armed")
+            return
+        assert self.heartbeat is not None
+        reasons = list(dict.fromkeys([*self.heartbeat.reasons, *state.reasons]))
+        if not reasons or now - self._asked_at > 2.0 * ASK_AGAIN_S:
+            self._ask(now, topics.ARM, SetBool.Request(data=True))
+        reasons = reasons or ([self._refusal] if self._refusal else [])
+        if reasons and now - self._told_at > TELL_AGAIN_S:
+            self._told_at = now
+            tell("phase", text="waiting for: " + "; ".join(reasons))
+
+    def _ask(self, now: float, service: Service, request: Any) -> None:
+        """Calls a service unless a call is open or was made a moment ago."""
+        client = self._services_used[service]
+        if now - self._asked_at < ASK_AGAIN_S or not client.service_is_ready():
+            return
+        if self._pending is not None and not self._pending.done():
+            client.remove_pending_request(self._pending)
+        self._asked_at = now
+        self._pending = client.call_async(request)
+        self._pending.add_done_callback(self._answered)
+
+    def _answered(self, future: Any) -> None:
+        response = future.result()
+        self._refusal = "" if response is None or response.success else str(response.message)
+
+    def _leave(self, now: float, state: StackState) -> None:
+        reasons = "; ".join(state.reasons) or "no reason given"
+        tell("left", text=f"{state.mode.replace('_', ' ')}: {reasons}")
+        # Whoever wants to go on arms again: a stop is a person's word, or the guard's.
+        self._over = True
+
+    def _report(self, mission: MissionState) -> None:
+        if mission.phase is MissionPhase.ARRIVED:
+            self._over = True
+            tell("arrived")
+        elif mission.phase is MissionPhase.FAILED:
+            self._over = True
+            tell("failed", text=f"mission failed: {mission.note}")
+        elif mission.note != self._told_note and mission.note.startswith("avoiding"):
+            self._told_note = mission.note
+            tell("phase", text=mission.note)
+        elif mission.progress - self._told_progress >= REPORT_STEP:
+            self._told_progress = mission.progress
+            self._told_note = ""
+            tell("phase", text=f"under way {round(100.0 * mission.progress)} %")

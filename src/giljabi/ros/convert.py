@@ -1,0 +1,484 @@
+"""giljabi's types to and from standard ROS 2 messages: one pair of functions for each row of the topic table.
+
+Conventions, both ways:
+- `header.stamp` is stack time. `header.frame_id` of a sample is its source: the sensor's name in the platform
+  file, whose frame stands at the sensor's place with axes parallel to base_link; velocities of GNSS are along ENU.
+- A slot that was not measured is NaN. In Imu messages element 0 of that part's covariance is -1 as well, so that
+  consumers which do not know NaN leave the part alone; a foreign message with -1 and finite values reads as NaN.
+- In 6x6 covariances of twists the variance of a part that was not measured is -1.
+- What a message has no room for is lost: satellites and UTC of a fix (the covariance carries its quality), the
+  free width of a route (routes with walls come from files), the status word of a trajectory.
+Converters raise BadInputError for messages that do not make sense.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Duration, Time
+from geometry_msgs.msg import (
+    PoseStamped,
+    Quaternion,
+    Transform,
+    TransformStamped,
+    Twist,
+    TwistWithCovarianceStamped,
+    Vector3,
+)
+from nav_msgs.msg import Odometry as OdometryMsg
+from nav_msgs.msg import Path as PathMsg
+from sensor_msgs.msg import Imu as ImuMsg
+from sensor_msgs.msg import JointState as JointStateMsg
+from sensor_msgs.msg import NavSatFix, NavSatStatus, PointCloud2
+from std_msgs.msg import Header
+from trajectory_msgs.msg import MultiDOFJointTrajectory, MultiDOFJointTrajectoryPoint
+
+from giljabi.clock import to_ros_ns
+from giljabi.ros.cloud import from_cloud, layout, to_cloud
+from giljabi.types import (
+    DETECTION_FIELDS,
+    NAN,
+    TRACK_FIELDS,
+    ActuatorCommand,
+    Array,
+    BadInputError,
+    Detections,
+    GeoDetections,
+    GnssFix,
+    GnssVelocity,
+    Heading,
+    Imu,
+    JointState,
+    Odometry,
+    Origin,
+    Route,
+    SpeedThroughWater,
+    Tracks,
+    Trajectory,
+)
+
+MAP = "map"
+ODOM_FRAME = "odom"
+BASE = "base_link"
+UNKNOWN_VARIANCE = 1e6  # rad^2: an angle that the device does not measure, inside a covariance that is otherwise known
+NOT_MEASURED = -1.0
+# x y z are float32 as viewers expect them; ids (MMSI) and the rest keep float64. Degrees need float64.
+CLOUD_ROW = layout(DETECTION_FIELDS, narrow=("x", "y", "z"))
+GEO_ROW = layout(DETECTION_FIELDS)
+QUALITY_OF_STATUS = {-1: 0, 0: 1, 1: 2, 2: 4}
+STATUS_OF_QUALITY = {0: -1, 1: 0, 2: 1, 4: 2, 5: 2, 6: -1}
+
+
+def stamp(t: float) -> Time:
+    """Stack time [s] as a message stamp."""
+    if not math.isfinite(t) or not 0.0 <= t < 2**31:
+        raise BadInputError(f"time {t} s cannot be a stamp; seconds from 0 to 2^31 are expected")
+    sec, nanosec = to_ros_ns(t)
+    return Time(sec=sec, nanosec=nanosec)
+
+
+def seconds(time: Time | Duration) -> float:
+    """Message stamp or duration in seconds."""
+    return float(time.sec + time.nanosec * 1e-9)
+
+
+def header(t: float, frame: str) -> Header:
+    """Header with a stack-time stamp."""
+    return Header(stamp=stamp(t), frame_id=frame)
+
+
+def _vector(v: Array) -> Vector3:
+    return Vector3(x=float(v[0]), y=float(v[1]), z=float(v[2]))
+
+
+def _array(v: Any) -> Array:
+    return np.array([v.x, v.y, v.z], dtype=np.float64)
+
+
+def _yaw_quaternion(yaw: float) -> Quaternion:
+    return Quaternion(x=0.0, y=0.0, z=math.sin(0.5 * yaw), w=math.cos(0.5 * yaw))
+
+
+def _quaternion(q: Quaternion) -> Array:
+    """(4,) w x y z of unit length; raises BadInputError for one that is no rotation."""
+    a = np.array([q.w, q.x, q.y, q.z])
+    norm = float(np.linalg.norm(a))
+    if not 0.9 < norm < 1.1:  # also refuses NaN
+        raise BadInputError(f"quaternion of length {norm}; length 1 is expected")
+    return np.asarray(a / norm)
+
+
+def yaw_of(q: Quaternion) -> float:
+    """Yaw [rad] of a quaternion message."""
+    w, x, y, z = _quaternion(q)
+    return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+
+
+def finite(what: str, *values: Any) -> None:
+    """Raises BadInputError when a value that applies is not finite."""
+    for v in values:
+        if not np.all(np.isfinite(v)):
+            raise BadInputError(f"{what}: {np.asarray(v).tolist()} is not finite; a finite number is expected")
+
+
+# --- samples --------------------------------------------------------------------------------------
+
+
+def _measured(covariance: Any, value: Array) -> Array:
+    """NaN throughout when a foreign message marks finite values as not measured."""
+    if covariance[0] == NOT_MEASURED and np.isfinite(value).all():
+        return np.full(3, NAN)
+    return value
+
+
+def _mark(covariance: Any, value: Array) -> None:
+    if not np.isfinite(value).all():
+        covariance[0] = NOT_MEASURED
+
+
+def imu_to_msg(s: Imu) -> ImuMsg:
+    """Imu: no orientation; axes that were not measured are NaN."""
+    msg = ImuMsg(header=header(s.t, s.source))
+    msg.orientation_covariance[0] = NOT_MEASURED
+    msg.angular_velocity = _vector(s.angular_velocity)
+    msg.linear_acceleration = _vector(s.linear_acceleration)
+    _mark(msg.angular_velocity_covariance, s.angular_velocity)
+    _mark(msg.linear_acceleration_covariance, s.linear_acceleration)
+    return msg
+
+
+def imu_from_msg(msg: ImuMsg) -> Imu:
+    """Inverse of imu_to_msg; infinities are refused."""
+    w = _measured(msg.angular_velocity_covariance, _array(msg.angular_velocity))
+    a = _measured(msg.linear_acceleration_covariance, _array(msg.linear_acceleration))
+    if np.isinf(w).any() or np.isinf(a).any():
+        raise BadInputError("imu: an infinite value; finite numbers, or NaN where nothing is measured, are expected")
+    return Imu(seconds(msg.header.stamp), w, a, msg.header.frame_id)
+
+
+def fix_to_msg(s: GnssFix) -> NavSatFix:
+    """NavSatFix: covariance diagonal; quality becomes the augmentation status (5 float reads back as 4, 6 as 0)."""
+    msg = NavSatFix(header=header(s.t, s.source), latitude=s.lat_deg, longitude=s.lon_deg, altitude=s.alt_m)
+    msg.status.status = STATUS_OF_QUALITY.get(s.quality, NavSatStatus.STATUS_FIX)
+    msg.status.service = NavSatStatus.SERVICE_GPS
+    if np.isfinite(s.std_enu).all():
+        msg.position_covariance[0], msg.position_covariance[4], msg.position_covariance[8] = (
+            float(v) for v in s.std_enu**2
+        )
+        msg.position_covariance_type = NavSatFix.COVARIANCE_TYPE_DIAGONAL_KNOWN
+    return msg
+
+
+def fix_from_msg(msg: NavSatFix) -> GnssFix:
+    """Inverse of fix_to_msg; an unknown covariance gives NaN deviations."""
+    finite("gnss fix", msg.latitude, msg.longitude)
+    if abs(msg.latitude) > 90.0 or abs(msg.longitude) > 360.0 or math.isinf(msg.altitude):
+        raise BadInputError(f"gnss fix: {msg.latitude}, {msg.longitude}, {msg.altitude} is no place on Earth")
+    std = np.full(3, NAN)
+    if msg.position_covariance_type != NavSatFix.COVARIANCE_TYPE_UNKNOWN:
+        variance = np.array([msg.position_covariance[i] for i in (0, 4, 8)])
+        std = np.where(variance >= 0.0, np.sqrt(np.maximum(variance, 0.0)), NAN)
+    quality = QUALITY_OF_STATUS.get(int(msg.status.status), 0)
+    t = seconds(msg.header.stamp)
+    return GnssFix(t, msg.latitude, msg.longitude, msg.altitude, std, quality, source=msg.header.frame_id)
+
+
+def _twist(s_t: float, source: str, linear: Array, variances: Sequence[float]) -> TwistWithCovarianceStamped:
+    msg = TwistWithCovarianceStamped(header=header(s_t, source))
+    msg.twist.twist.linear = _vector(linear)
+    for i in range(6):
+        msg.twist.covariance[7 * i] = float(variances[i]) if i < len(variances) else NOT_MEASURED
+    return msg
+
+
+def velocity_to_msg(s: GnssVelocity) -> TwistWithCovarianceStamped:
+    """Velocity along ENU; the vertical part is NaN with variance -1 when it was not measured."""
+    known = np.isfinite(s.velocity_enu)
+    return _twist(s.t, s.source, s.velocity_enu, [s.std**2 if k else NOT_MEASURED for k in known])
+
+
+def velocity_from_msg(msg: TwistWithCovarianceStamped) -> GnssVelocity:
+    """Inverse of velocity_to_msg: the deviation of x stands for all axes."""
+    v = _array(msg.twist.twist.linear)
+    finite("gnss velocity", v[:2], msg.twist.covariance[0])
+    if msg.twist.covariance[14] < 0.0 or not math.isfinite(v[2]):
+        v[2] = NAN
+    std = math.sqrt(max(msg.twist.covariance[0], 0.0))
+    return GnssVelocity(seconds(msg.header.stamp), v, std, msg.header.frame_id)
+
+
+def heading_to_msg(s: Heading) -> ImuMsg:
+    """Imu that carries orientation alone; roll and pitch are level with an unknown variance."""
+    msg = ImuMsg(header=header(s.t, s.source), orientation=_yaw_quaternion(s.yaw))
+    msg.orientation_covariance[0] = msg.orientation_covariance[4] = UNKNOWN_VARIANCE
+    msg.orientation_covariance[8] = float(s.std**2)
+    msg.angular_velocity_covariance[0] = msg.linear_acceleration_covariance[0] = NOT_MEASURED
+    return msg
+
+
+def heading_from_msg(msg: ImuMsg) -> Heading:
+    """Inverse of heading_to_msg; yaw in (-pi, pi]."""
+    if msg.orientation_covariance[0] == NOT_MEASURED:
+        raise BadInputError("heading: the message says it has no orientation; a yaw is expected")
+    finite("heading", msg.orientation_covariance[8])
+    std = math.sqrt(max(msg.orientation_covariance[8], 0.0))
+    return Heading(seconds(msg.header.stamp), yaw_of(msg.orientation), std, msg.header.frame_id)
+
+
+def speed_to_msg(s: SpeedThroughWater) -> TwistWithCovarianceStamped:
+    """Speed along base_link x; all other parts have variance -1."""
+    return _twist(s.t, s.source, np.array([s.speed, 0.0, 0.0]), [s.std**2])
+
+
+def speed_from_msg(msg: TwistWithCovarianceStamped) -> SpeedThroughWater:
+    """Inverse of speed_to_msg."""
+    speed, variance = msg.twist.twist.linear.x, msg.twist.covariance[0]
+    finite("speed through water", speed, variance)
+    return SpeedThroughWater(seconds(msg.header.stamp), speed, math.sqrt(max(variance, 0.0)), msg.header.frame_id)
+
+
+def joints_to_msg(s: JointState) -> JointStateMsg:
+    """Joint state: names in order of first mention, NaN where a name has no such slot, empty where none has."""
+    slots = (s.position, s.velocity, s.effort)
+    names = list(dict.fromkeys(name for slot in slots for name in slot))
+    msg = JointStateMsg(header=header(s.t, s.source), name=names)
+    msg.position, msg.velocity, msg.effort = (
+        [float(slot.get(name, NAN)) for name in names] if slot else [] for slot in slots
+    )
+    return msg
+
+
+def joints_from_msg(msg: JointStateMsg) -> JointState:
+    """Inverse of joints_to_msg: NaN slots are left out; infinities and arrays of another length are refused."""
+    slots: list[dict[str, float]] = []
+    for label, values in (("position", msg.position), ("velocity", msg.velocity), ("effort", msg.effort)):
+        if len(values) not in (0, len(msg.name)):
+            raise BadInputError(
+                f"joint state: {len(values)} {label} values for {len(msg.name)} names; one each is expected"
+            )
+        slot = {n: float(v) for n, v in zip(msg.name, values, strict=False) if not math.isnan(v)}
+        finite(f"joint state {label}", *slot.values())
+        slots.append(slot)
+    position, velocity, effort = slots
+    return JointState(seconds(msg.header.stamp), position, velocity, effort, msg.header.frame_id)
+
+
+def detections_to_msg(s: Detections) -> PointCloud2:
+    """Cloud with DETECTION_FIELDS in frame `map` or `base_link`; the source is the end of the topic's name."""
+    msg = to_cloud(s.data, CLOUD_ROW)
+    msg.header = header(s.t, s.frame)
+    return msg
+
+
+def detections_from_msg(msg: PointCloud2, source: str) -> Detections:
+    """Inverse of detections_to_msg; rows without a finite place are dropped."""
+    if msg.header.frame_id not in (MAP, BASE):
+        raise BadInputError(f"detections in frame '{msg.header.frame_id}'; map or base_link is expected")
+    return Detections(seconds(msg.header.stamp), source, msg.header.frame_id, _placed(msg))
+
+
+def geo_detections_to_msg(s: GeoDetections) -> PointCloud2:
+    """Cloud with DETECTION_FIELDS, x = longitude and y = latitude in degrees, frame `wgs84`."""
+    msg = to_cloud(s.data, GEO_ROW)
+    msg.header = header(s.t, "wgs84")
+    return msg
+
+
+def geo_detections_from_msg(msg: PointCloud2, source: str) -> GeoDetections:
+    """Inverse of geo_detections_to_msg; rows without a finite place are dropped."""
+    return GeoDetections(seconds(msg.header.stamp), source, _placed(msg))
+
+
+def _placed(msg: PointCloud2) -> Array:
+    data = from_cloud(msg, DETECTION_FIELDS)
+    return np.asarray(data[np.isfinite(data[:, :2]).all(axis=1)])
+
+
+# --- estimate, world ------------------------------------------------------------------------------
+
+
+def odom_to_msg(s: Odometry) -> OdometryMsg:
+    """Odometry of base_link in map."""
+    msg = OdometryMsg(header=header(s.t, MAP), child_frame_id=BASE)
+    pose, twist = msg.pose.pose, msg.twist.twist
+    pose.position.x, pose.position.y, pose.position.z = (float(v) for v in s.position)
+    q = pose.orientation
+    q.w, q.x, q.y, q.z = (float(v) for v in s.quaternion)
+    twist.linear = _vector(s.velocity)
+    twist.angular = _vector(s.angular_velocity)
+    msg.pose.covariance = np.ascontiguousarray(s.pose_cov, dtype=np.float64).reshape(36)
+    msg.twist.covariance = np.ascontiguousarray(s.twist_cov, dtype=np.float64).reshape(36)
+    return msg
+
+
+def odom_from_msg(msg: OdometryMsg) -> Odometry:
+    """Inverse of odom_to_msg; refuses what is not finite or in another frame."""
+    if msg.header.frame_id != MAP:
+        raise BadInputError(f"odometry in frame '{msg.header.frame_id}'; map is expected")
+    p, v = _array(msg.pose.pose.position), _array(msg.twist.twist.linear)
+    w = _array(msg.twist.twist.angular)
+    finite("odometry", p, v, w, msg.pose.covariance, msg.twist.covariance)
+    return Odometry(
+        seconds(msg.header.stamp),
+        p,
+        _quaternion(msg.pose.pose.orientation),
+        v,
+        w,
+        np.array(msg.pose.covariance).reshape(6, 6),
+        np.array(msg.twist.covariance).reshape(6, 6),
+    )
+
+
+def map_to_odom_to_msg(t: float) -> TransformStamped:
+    """Identity from map to odom: the estimate is given in map already."""
+    msg = TransformStamped(header=header(t, MAP), child_frame_id=ODOM_FRAME)
+    msg.transform.rotation.w = 1.0
+    return msg
+
+
+def origin_to_msg(s: Origin, t: float) -> NavSatFix:
+    """Origin of map as a fix in frame `map`."""
+    msg = NavSatFix(header=header(t, MAP), latitude=s.lat_deg, longitude=s.lon_deg, altitude=s.alt_m)
+    return msg
+
+
+def origin_from_msg(msg: NavSatFix) -> Origin:
+    """Inverse of origin_to_msg."""
+    finite("origin", msg.latitude, msg.longitude, msg.altitude)
+    if abs(msg.latitude) > 90.0 or abs(msg.longitude) > 360.0:
+        raise BadInputError(f"origin: {msg.latitude}, {msg.longitude} is no place on Earth")
+    return Origin(msg.latitude, msg.longitude, msg.altitude)
+
+
+def tracks_to_msg(s: Tracks) -> PointCloud2:
+    """Cloud with TRACK_FIELDS in map."""
+    msg = to_cloud(s.data, CLOUD_ROW)
+    msg.header = header(s.t, MAP)
+    return msg
+
+
+def tracks_from_msg(msg: PointCloud2) -> Tracks:
+    """Inverse of tracks_to_msg; rows without a finite place or velocity are refused."""
+    data = from_cloud(msg, TRACK_FIELDS, required=("x", "y", "vx", "vy"))
+    finite("tracks", data[:, :2], data[:, 3:5])
+    return Tracks(seconds(msg.header.stamp), data)
+
+
+# --- goal, plan, command --------------------------------------------------------------------------
+
+
+def _pose(t: float, position: Array, yaw: float) -> PoseStamped:
+    msg = PoseStamped(header=header(t, MAP))
+    msg.pose.position.x, msg.pose.position.y, msg.pose.position.z = (float(v) for v in position)
+    msg.pose.orientation = _yaw_quaternion(yaw)
+    return msg
+
+
+def route_to_msg(s: Route, t: float) -> PathMsg:
+    """Path whose stamps are the times at which the route's own speeds pass its points, beginning at `t`."""
+    path = PathMsg(header=header(t, MAP))
+    step = np.diff(s.points, axis=0)
+    length = np.linalg.norm(step, axis=1)
+    times = t + np.concatenate([[0.0], np.cumsum(length / np.maximum(s.speed[1:], 1e-3))])
+    yaw = np.arctan2(step[:, 1], step[:, 0])
+    yaw = np.append(yaw, yaw[-1:]) if len(yaw) else np.zeros(len(s.points))
+    path.poses = [_pose(float(a), p, float(h)) for a, p, h in zip(times, s.points, yaw, strict=True)]
+    return path
+
+
+def route_from_msg(msg: PathMsg, default_speed: float) -> Route:
+    """Inverse of route_to_msg: open to both sides; `default_speed` [m/s] where the stamps tell none.
+
+    A path whose first and last point are the same place is closed.
+    """
+    if msg.header.frame_id not in ("", MAP):
+        raise BadInputError(f"route in frame '{msg.header.frame_id}'; map is expected")
+    if len(msg.poses) < 2:
+        raise BadInputError(f"route of {len(msg.poses)} points; two or more are expected")
+    points = np.array([[p.pose.position.x, p.pose.position.y, p.pose.position.z] for p in msg.poses])
+    finite("route", points)
+    times = np.array([seconds(p.header.stamp) for p in msg.poses])
+    length, dt = np.linalg.norm(np.diff(points, axis=0), axis=1), np.diff(times)
+    told = dt > 1e-6
+    speed = np.where(told, length / np.where(told, dt, 1.0), default_speed)
+    closed = len(points) > 3 and float(np.linalg.norm(points[0] - points[-1])) < 1e-6
+    half_width = np.full((len(points), 2), np.inf)
+    return Route(points, np.concatenate([speed[:1], speed]), half_width, closed)
+
+
+def plan_to_msg(s: Trajectory) -> PathMsg:
+    """The trajectory's poses as a path, for maps and viewers; stamps are the times at which they are due."""
+    path = PathMsg(header=header(s.t, MAP))
+    path.poses = [_pose(s.t + float(dt), p, float(h)) for dt, p, h in zip(s.times, s.position, s.yaw, strict=True)]
+    return path
+
+
+def plan_from_msg(msg: PathMsg) -> tuple[Array, Array]:
+    """Times (n,) [s] from the header stamp and poses (n, 4) x y z yaw of a path."""
+    t0 = seconds(msg.header.stamp)
+    times = np.array([seconds(p.header.stamp) - t0 for p in msg.poses])
+    rows = [(p.pose.position.x, p.pose.position.y, p.pose.position.z, yaw_of(p.pose.orientation)) for p in msg.poses]
+    poses = np.array(rows, dtype=np.float64).reshape(-1, 4)
+    finite("plan", times, poses)
+    return times, poses
+
+
+def trajectory_to_msg(s: Trajectory) -> MultiDOFJointTrajectory:
+    """Trajectory of base_link in map, velocities in map axes."""
+    msg = MultiDOFJointTrajectory(header=header(s.t, MAP), joint_names=[BASE])
+    for i, dt in enumerate(s.times):
+        sec, nanosec = to_ros_ns(float(dt))
+        point = MultiDOFJointTrajectoryPoint(time_from_start=Duration(sec=sec, nanosec=nanosec))
+        point.transforms = [Transform(translation=_vector(s.position[i]), rotation=_yaw_quaternion(float(s.yaw[i])))]
+        turn = Vector3(x=0.0, y=0.0, z=float(s.yaw_rate[i]))
+        point.velocities = [Twist(linear=_vector(s.velocity[i]), angular=turn)]
+        msg.points.append(point)
+    return msg
+
+
+def trajectory_from_msg(msg: MultiDOFJointTrajectory) -> Trajectory:
+    """Inverse of trajectory_to_msg; yaw is unwrapped from the first row's (-pi, pi]."""
+    if msg.header.frame_id != MAP:
+        raise BadInputError(f"trajectory in frame '{msg.header.frame_id}'; map is expected")
+    if not msg.points or any(len(p.transforms) != 1 or len(p.velocities) != 1 for p in msg.points):
+        raise BadInputError("trajectory: one transform and one velocity a point, and a point at least, are expected")
+    times = np.array([seconds(p.time_from_start) for p in msg.points])
+    position = np.array([_array(p.transforms[0].translation) for p in msg.points])
+    yaw = np.unwrap([yaw_of(p.transforms[0].rotation) for p in msg.points])
+    velocity = np.array([_array(p.velocities[0].linear) for p in msg.points])
+    yaw_rate = np.array([p.velocities[0].angular.z for p in msg.points])
+    finite("trajectory", position, velocity, yaw_rate)
+    if (np.diff(times) <= 0.0).any():
+        raise BadInputError("trajectory: times do not rise; later points must be due later")
+    return Trajectory(seconds(msg.header.stamp), times, position, yaw, velocity, yaw_rate)
+
+
+def command_to_msg(s: ActuatorCommand, slot_of: Mapping[str, str]) -> JointStateMsg:
+    """Joint state with each value in the slot of its unit; `slot_of` names it for every actuator."""
+    names = list(s.values)
+    slots = {slot: [NAN] * len(names) for slot in ("position", "velocity", "effort")}
+    for i, name in enumerate(names):
+        slots[slot_of[name]][i] = float(s.values[name])
+    used = {slot_of[name] for name in names}
+    msg = JointStateMsg(header=header(s.t, s.source), name=names)
+    msg.position, msg.velocity, msg.effort = (
+        slots[slot] if slot in used else [] for slot in ("position", "velocity", "effort")
+    )
+    return msg
+
+
+def command_from_msg(msg: JointStateMsg, slot_of: Mapping[str, str], source: str) -> ActuatorCommand:
+    """Inverse of command_to_msg; refuses names that are no actuators and values that are missing or not finite."""
+    slots = {"position": msg.position, "velocity": msg.velocity, "effort": msg.effort}
+    values = {}
+    for i, name in enumerate(msg.name):
+        slot = slot_of.get(name)
+        if slot is None:
+            raise BadInputError(f"command for '{name}'; actuators are {', '.join(slot_of)}")
+        value = slots[slot][i] if i < len(slots[slot]) else NAN
+        finite(f"command for '{name}' ({slot})", value)
+        values[name] = float(value)
+    return ActuatorCommand(seconds(msg.header.stamp), source, values)

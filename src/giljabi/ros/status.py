@@ -1,0 +1,98 @@
+"""State, mission and health to and from diagnostic_msgs: the message is for people, the values are exact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from giljabi.ros.convert import header
+from giljabi.types import BadInputError, Health, MissionPhase, MissionState, StackState
+
+
+def _status(level: bytes, name: str, message: str, values: Mapping[str, str]) -> DiagnosticStatus:
+    pairs = [KeyValue(key=k, value=v) for k, v in values.items()]
+    return DiagnosticStatus(level=level, name=name, message=message, values=pairs)
+
+
+def _values(msg: DiagnosticStatus) -> dict[str, str]:
+    return {v.key: v.value for v in msg.values}
+
+
+def _number(values: Mapping[str, str], key: str) -> float:
+    try:
+        return float(values[key])
+    except (KeyError, ValueError):
+        raise BadInputError(f"status: '{key}' is {values.get(key)!r}; a number is expected") from None
+
+
+def _reasons(values: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(v for k, v in values.items() if k.startswith("reason."))
+
+
+def _numbered(reasons: Iterable[str]) -> dict[str, str]:
+    return {f"reason.{i}": r for i, r in enumerate(reasons)}
+
+
+def mission_to_msg(s: MissionState) -> DiagnosticStatus:
+    """MissionState: message is the planner's note, or the phase."""
+    level = DiagnosticStatus.ERROR if s.phase is MissionPhase.FAILED else DiagnosticStatus.OK
+    values = {
+        "t_s": repr(float(s.t)),
+        "phase": s.phase.value,
+        "progress": repr(float(s.progress)),
+        "distance_to_go_m": repr(float(s.distance_to_go)),
+        "cross_track_m": repr(float(s.cross_track)),
+        "note": s.note,
+    }
+    return _status(level, "mission", s.note or s.phase.value, values)
+
+
+def mission_from_msg(msg: DiagnosticStatus) -> MissionState:
+    """Inverse of mission_to_msg."""
+    v = _values(msg)
+    try:
+        phase = MissionPhase(v.get("phase"))
+    except ValueError:
+        raise BadInputError(f"mission state: phase is {v.get('phase')!r}; idle, running, ... is expected") from None
+    progress, to_go, cross = (_number(v, k) for k in ("progress", "distance_to_go_m", "cross_track_m"))
+    return MissionState(_number(v, "t_s"), phase, progress, to_go, cross, v.get("note", ""))
+
+
+def state_to_msg(s: StackState) -> DiagnosticStatus:
+    """StackState: warns while there are reasons."""
+    level = DiagnosticStatus.WARN if s.reasons else DiagnosticStatus.OK
+    message = "; ".join(s.reasons) or s.mode
+    values = {"t_s": repr(float(s.t)), "mode": s.mode, "armed": str(s.armed).lower(), **_numbered(s.reasons)}
+    return _status(level, "state", message, values)
+
+
+def state_from_msg(msg: DiagnosticStatus) -> StackState:
+    """Inverse of state_to_msg."""
+    v = _values(msg)
+    if v.get("armed") not in ("true", "false") or not v.get("mode"):
+        raise BadInputError("state: mode or armed is missing; mode and armed (true or false) are expected")
+    return StackState(_number(v, "t_s"), v["mode"], v["armed"] == "true", _reasons(v))
+
+
+def health_to_msg(s: Health) -> DiagnosticStatus:
+    """Health: error while there are reasons."""
+    level = DiagnosticStatus.ERROR if s.reasons else DiagnosticStatus.OK
+    return _status(level, s.name, "; ".join(s.reasons) or "ok", {"t_s": repr(float(s.t)), **_numbered(s.reasons)})
+
+
+def health_from_msg(msg: DiagnosticStatus) -> Health:
+    """Inverse of health_to_msg."""
+    v = _values(msg)
+    return Health(_number(v, "t_s"), msg.name, _reasons(v))
+
+
+def diagnostics_to_msg(healths: Sequence[Health]) -> DiagnosticArray:
+    """The health of several parts, stamped with the newest."""
+    t = max((h.t for h in healths), default=0.0)
+    return DiagnosticArray(header=header(t, ""), status=[health_to_msg(h) for h in healths])
+
+
+def diagnostics_from_msg(msg: DiagnosticArray) -> list[Health]:
+    """Inverse of diagnostics_to_msg; entries of other programs, which carry no `t_s`, are left out."""
+    return [health_from_msg(s) for s in msg.status if "t_s" in _values(s)]

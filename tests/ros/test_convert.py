@@ -1,0 +1,348 @@
+"""Every type survives its message, and messages that make no sense are refused."""
+
+# ruff: noqa: PT018, PLR0917
+
+from __future__ import annotations
+
+import contextlib
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+pytest.importorskip("rclpy", reason="rclpy is not installed: pip install 'giljabi[ros]'")
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import PointCloud2, PointField
+
+from giljabi import topics
+from giljabi.ros import cloud, convert, status
+from giljabi.types import (
+    NAN,
+    ActuatorCommand,
+    BadInputError,
+    Detections,
+    GeoDetections,
+    GnssFix,
+    GnssVelocity,
+    Heading,
+    Health,
+    Imu,
+    JointState,
+    MissionPhase,
+    MissionState,
+    Odometry,
+    Origin,
+    Route,
+    SpeedThroughWater,
+    StackState,
+    Tracks,
+    Trajectory,
+)
+
+settings.register_profile("ros", max_examples=40, deadline=None)
+settings.load_profile("ros")
+
+T = st.floats(0.0, 2e9).map(lambda t: round(t, 6))
+REAL = st.floats(-1e6, 1e6)
+POSITIVE = st.floats(0.01, 1e4)
+ANGLE = st.floats(-3.14, 3.14)
+NAME = st.sampled_from(["gnss", "imu", "gyro", "steering_gear"])
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
+
+
+def vec(n: int, element: Any = REAL) -> Any:
+    return arrays(np.float64, n, elements=element)
+
+
+def wire(msg: Any) -> Any:
+    """The message as another process receives it."""
+    return deserialize_message(serialize_message(msg), type(msg))
+
+
+def same(a: Any, b: Any, tolerance: float = 1e-9) -> bool:
+    return np.allclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+@given(T, vec(3, REAL | st.just(NAN)), vec(3, REAL | st.just(NAN)), NAME)
+def test_imu(t: float, w: Any, a: Any, source: str) -> None:
+    msg = wire(convert.imu_to_msg(Imu(t, w, a, source)))
+    back = convert.imu_from_msg(msg)
+    assert same(back.t, t, 1e-6) and back.source == source
+    assert same(back.angular_velocity, w) and same(back.linear_acceleration, a)
+    assert (msg.angular_velocity_covariance[0] == -1) == bool(np.isnan(w).any())
+    assert (msg.linear_acceleration_covariance[0] == -1) == bool(np.isnan(a).any())
+    assert msg.orientation_covariance[0] == -1
+
+
+def test_imu_of_others_that_marks_a_part_as_missing() -> None:
+    msg = convert.imu_to_msg(Imu(1.0, np.zeros(3), np.ones(3)))
+    msg.linear_acceleration_covariance[0] = -1.0
+    assert np.isnan(convert.imu_from_msg(msg).linear_acceleration).all()
+    msg.angular_velocity.x = math.inf
+    with pytest.raises(BadInputError, match="infinite"):
+        convert.imu_from_msg(msg)
+
+
+@given(
+    T,
+    st.floats(-90, 90),
+    st.floats(-180, 180),
+    REAL | st.just(NAN),
+    vec(3, POSITIVE) | st.just(np.full(3, NAN)),
+    st.sampled_from([0, 1, 2, 4]),
+)
+def test_fix(t: float, lat: float, lon: float, alt: float, std: Any, quality: int) -> None:
+    back = convert.fix_from_msg(wire(convert.fix_to_msg(GnssFix(t, lat, lon, alt, std, quality, source="gnss"))))
+    assert (back.lat_deg, back.lon_deg, back.quality, back.source) == (lat, lon, quality, "gnss")
+    assert same(back.alt_m, alt) and same(back.std_enu, std)
+
+
+@pytest.mark.parametrize("lat", [math.nan, math.inf, 91.0])
+def test_fix_nowhere_is_refused(lat: float) -> None:
+    msg = convert.fix_to_msg(GnssFix(0.0, 1.0, 2.0, 3.0, np.ones(3)))
+    msg.latitude = lat
+    with pytest.raises(BadInputError):
+        convert.fix_from_msg(msg)
+
+
+@given(T, vec(2), REAL | st.just(NAN), POSITIVE)
+def test_velocity(t: float, v: Any, vz: float, std: float) -> None:
+    msg = wire(convert.velocity_to_msg(GnssVelocity(t, np.append(v, vz), std)))
+    back = convert.velocity_from_msg(msg)
+    assert same(back.velocity_enu, np.append(v, vz)) and same(back.std, std)
+    assert msg.twist.covariance[14] == (-1.0 if math.isnan(vz) else std**2)
+    assert msg.twist.covariance[35] == -1.0
+
+
+@given(T, ANGLE, POSITIVE)
+def test_heading(t: float, yaw: float, std: float) -> None:
+    back = convert.heading_from_msg(wire(convert.heading_to_msg(Heading(t, yaw, std, "compass"))))
+    assert same(back.yaw, yaw) and same(back.std, std) and back.source == "compass"
+
+
+def test_heading_to_port_is_positive_about_z() -> None:
+    q = convert.heading_to_msg(Heading(0.0, 0.5, 0.1)).orientation
+    assert q.z == pytest.approx(math.sin(0.25)) and q.w == pytest.approx(math.cos(0.25))
+
+
+@given(T, REAL, POSITIVE)
+def test_speed(t: float, speed: float, std: float) -> None:
+    back = convert.speed_from_msg(wire(convert.speed_to_msg(SpeedThroughWater(t, speed, std))))
+    assert same(back.speed, speed) and same(back.std, std)
+
+
+SLOT = st.dictionaries(st.sampled_from("abcd"), REAL, max_size=4)
+
+
+@given(T, SLOT, SLOT, SLOT)
+def test_joints(t: float, position: dict[str, float], velocity: dict[str, float], effort: dict[str, float]) -> None:
+    back = convert.joints_from_msg(wire(convert.joints_to_msg(JointState(t, position, velocity, effort))))
+    assert (back.position, back.velocity, back.effort) == (position, velocity, effort)
+
+
+def test_joints_with_arrays_of_other_lengths_are_refused() -> None:
+    msg = convert.joints_to_msg(JointState(0.0, {"a": 1.0, "b": 2.0}))
+    msg.position = [1.0]
+    with pytest.raises(BadInputError, match="1 position values for 2 names"):
+        convert.joints_from_msg(msg)
+
+
+ROWS = st.integers(0, 5).flatmap(lambda n: arrays(np.float64, (n, 11), elements=st.floats(-1e4, 1e4, width=32)))
+
+
+@given(T, ROWS, st.sampled_from(["map", "base_link"]))
+def test_detections(t: float, data: Any, frame: str) -> None:
+    data[:, 8] = 440123456.0  # an MMSI has more digits than a float32
+    if len(data):
+        data[0, 3:8] = NAN
+    msg = wire(convert.detections_to_msg(Detections(t, "ais", frame, data)))
+    back = convert.detections_from_msg(msg, "ais")
+    assert back.frame == frame and back.source == "ais"
+    np.testing.assert_array_equal(back.data, data)
+    assert [f.datatype for f in msg.fields[:3]] == [PointField.FLOAT32] * 3
+
+
+@given(T, ROWS)
+def test_geo_detections_keep_degrees_exactly(t: float, data: Any) -> None:
+    if len(data):
+        data[0, :2] = (126.59123456789, 37.44987654321)
+    back = convert.geo_detections_from_msg(wire(convert.geo_detections_to_msg(GeoDetections(t, "ais", data))), "ais")
+    np.testing.assert_array_equal(back.data, data)
+
+
+@given(T, ROWS)
+def test_tracks(t: float, data: Any) -> None:
+    np.testing.assert_array_equal(convert.tracks_from_msg(wire(convert.tracks_to_msg(Tracks(t, data)))).data, data)
+
+
+def test_cloud_of_others_padded_rows_other_types_and_byte_order() -> None:
+    dtype = np.dtype(
+        {"names": ["y", "x", "intensity"], "formats": [">f8", ">i2", "u1"], "offsets": [0, 8, 12], "itemsize": 16}
+    )
+    table = np.zeros(4, dtype)
+    table["x"], table["y"] = [1, -2, 3, 4], [0.5, 1.5, 2.5, 3.5]
+    data = b"".join(table[2 * r : 2 * r + 2].tobytes() + b"pad" for r in range(2))
+    fields = [
+        PointField(name="y", offset=0, datatype=PointField.FLOAT64, count=1),
+        PointField(name="x", offset=8, datatype=PointField.INT16, count=1),
+    ]
+    msg = PointCloud2(height=2, width=2, fields=fields, is_bigendian=True, point_step=16, row_step=35, data=data)
+    out = cloud.from_cloud(msg, ("x", "y", "z"))
+    np.testing.assert_array_equal(out[:, :2], [[1, 0.5], [-2, 1.5], [3, 2.5], [4, 3.5]])
+    assert np.isnan(out[:, 2]).all()
+
+
+@given(
+    st.integers(0, 200),
+    st.integers(0, 9),
+    st.integers(0, 9),
+    st.integers(0, 99),
+    st.integers(0, 99),
+    st.binary(max_size=200),
+)
+def test_any_cloud_is_read_or_refused(offset: int, kind: int, width: int, step: int, row: int, data: bytes) -> None:
+    fields = [PointField(name=n, offset=offset, datatype=kind, count=1) for n in "xy"]
+    msg = PointCloud2(height=1, width=width, fields=fields, point_step=step, row_step=row, data=data)
+    with contextlib.suppress(BadInputError):
+        assert cloud.from_cloud(msg, ("x", "y")).shape == (width, 2)
+
+
+QUATERNION = (
+    vec(4, st.floats(-1, 1)).filter(lambda q: float(np.linalg.norm(q)) > 0.1).map(lambda q: q / np.linalg.norm(q))
+)
+
+
+@given(T, vec(3), QUATERNION, vec(3), vec(3), vec(36), vec(36))
+def test_odometry(t: float, p: Any, q: Any, v: Any, w: Any, pose_cov: Any, twist_cov: Any) -> None:
+    s = Odometry(t, p, q, v, w, pose_cov.reshape(6, 6), twist_cov.reshape(6, 6))
+    back = convert.odom_from_msg(wire(convert.odom_to_msg(s)))
+    for name in ("position", "quaternion", "velocity", "angular_velocity", "pose_cov", "twist_cov"):
+        assert same(getattr(back, name), getattr(s, name)), name
+
+
+@pytest.mark.parametrize("spoil", ["nan", "frame", "quaternion"])
+def test_bad_odometry_is_refused(spoil: str) -> None:
+    msg = convert.odom_to_msg(Odometry(1.0, np.zeros(3), np.eye(4)[0], *[np.zeros(3)] * 2, *[np.eye(6)] * 2))
+    if spoil == "nan":
+        msg.twist.twist.linear.x = math.nan
+    elif spoil == "frame":
+        msg.header.frame_id = "odom"
+    else:
+        msg.pose.pose.orientation.w = 0.0
+    with pytest.raises(BadInputError):
+        convert.odom_from_msg(msg)
+
+
+@given(st.floats(-90, 90), st.floats(-180, 180), REAL)
+def test_origin(lat: float, lon: float, alt: float) -> None:
+    assert convert.origin_from_msg(wire(convert.origin_to_msg(Origin(lat, lon, alt), 1.0))) == Origin(lat, lon, alt)
+
+
+def test_map_to_odom_is_identity() -> None:
+    msg = convert.map_to_odom_to_msg(3.0)
+    assert (msg.header.frame_id, msg.child_frame_id, msg.transform.rotation.w) == ("map", "odom", 1.0)
+
+
+@given(
+    st.lists(st.tuples(st.integers(-999, 999), st.integers(-999, 999), st.floats(0.5, 20.0)), min_size=2, max_size=8)
+)
+def test_route(rows: list[tuple[int, int, float]]) -> None:
+    points = np.array([[x + 2000.0 * i, y, 0.0] for i, (x, y, _) in enumerate(rows)])
+    speed = np.array([r[2] for r in rows])
+    back = convert.route_from_msg(
+        wire(convert.route_to_msg(Route(points, speed, np.full((len(rows), 2), 5.0)), 10.0)), 7.0
+    )
+    assert same(back.points, points) and same(back.speed[1:], speed[1:], 1e-6)
+    assert np.isinf(back.half_width).all() and not back.closed
+
+
+def test_route_without_stamps_takes_the_default_speed_and_a_ring_is_closed() -> None:
+    ring = np.array([[0, 0, 0], [10, 0, 0], [10, 10, 0], [0, 0, 0.0]])
+    msg = convert.route_to_msg(Route(ring, np.ones(4), np.ones((4, 2))), 0.0)
+    for pose in msg.poses:
+        pose.header.stamp = convert.stamp(0.0)
+    back = convert.route_from_msg(msg, 7.0)
+    assert back.closed and (back.speed == 7.0).all()
+    msg.poses = msg.poses[:1]
+    with pytest.raises(BadInputError, match="route of 1 points"):
+        convert.route_from_msg(msg, 7.0)
+
+
+@given(T, st.integers(1, 6), st.data())
+def test_trajectory_and_plan(t: float, n: int, data: Any) -> None:
+    steps = data.draw(vec(n, st.floats(-1.0, 1.0)))
+    yaw = np.cumsum(steps)
+    times = 0.1 * np.arange(n)
+    p, v = data.draw(vec(3 * n)).reshape(n, 3), data.draw(vec(3 * n)).reshape(n, 3)
+    rate = data.draw(vec(n))
+    s = Trajectory(t, times, p, yaw, v, rate)
+    back = convert.trajectory_from_msg(wire(convert.trajectory_to_msg(s)))
+    for name in ("times", "position", "yaw", "velocity", "yaw_rate"):
+        assert same(getattr(back, name), getattr(s, name), 1e-8), name
+    plan_times, poses = convert.plan_from_msg(wire(convert.plan_to_msg(s)))
+    assert same(plan_times, times, 1e-6) and same(poses[:, :3], p)
+    assert same(np.unwrap(poses[:, 3]), yaw, 1e-8)
+
+
+def test_trajectory_whose_times_fall_is_refused() -> None:
+    s = Trajectory(0.0, np.array([0.0, 0.0]), np.zeros((2, 3)), np.zeros(2), np.zeros((2, 3)), np.zeros(2))
+    with pytest.raises(BadInputError, match="times do not rise"):
+        convert.trajectory_from_msg(convert.trajectory_to_msg(s))
+
+
+SLOT_OF = {"steering": "position", "throttle": "effort", "winch": "velocity"}
+
+
+@given(T, st.dictionaries(st.sampled_from(sorted(SLOT_OF)), REAL, max_size=3))
+def test_command(t: float, values: dict[str, float]) -> None:
+    back = convert.command_from_msg(
+        wire(convert.command_to_msg(ActuatorCommand(t, "auto", values), SLOT_OF)), SLOT_OF, "auto"
+    )
+    assert back.values == values and back.source == "auto"
+
+
+@pytest.mark.parametrize("spoil", ["nan", "name", "slot"])
+def test_bad_commands_are_refused(spoil: str) -> None:
+    msg = convert.command_to_msg(ActuatorCommand(1.0, "auto", {"steering": 0.1, "throttle": 5.0}), SLOT_OF)
+    if spoil == "nan":
+        msg.position[0] = math.nan
+    elif spoil == "name":
+        msg.name[0] = "rudder"
+    else:
+        msg.position, msg.effort = [], []
+    with pytest.raises(BadInputError, match="command for"):
+        convert.command_from_msg(msg, SLOT_OF, "auto")
+
+
+@given(T, st.sampled_from(MissionPhase), st.floats(0, 1), REAL, REAL, TEXT)
+def test_mission(t: float, phase: MissionPhase, progress: float, to_go: float, cross: float, note: str) -> None:
+    s = MissionState(t, phase, progress, to_go, cross, note)
+    assert status.mission_from_msg(wire(status.mission_to_msg(s))) == s
+
+
+@given(T, st.booleans(), st.lists(TEXT, max_size=3))
+def test_state_and_health(t: float, armed: bool, reasons: list[str]) -> None:
+    s = StackState(t, "auto", armed, tuple(reasons))
+    assert status.state_from_msg(wire(status.state_to_msg(s))) == s
+    h = Health(t, "planner", tuple(reasons))
+    assert status.diagnostics_from_msg(wire(status.diagnostics_to_msg([h]))) == [h]
+
+
+def test_status_of_others_is_refused_or_left_out() -> None:
+    from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+
+    for reader in (status.mission_from_msg, status.state_from_msg, status.health_from_msg):
+        with pytest.raises(BadInputError):
+            reader(DiagnosticStatus())
+    assert status.diagnostics_from_msg(DiagnosticArray(status=[DiagnosticStatus(name="lidar")])) == []
+
+
+def test_every_row_of_the_topic_table_names_a_message_that_exists() -> None:
+    from giljabi.ros.messages import message_class
+
+    for row in topics.TOPICS:
+        assert message_class(row.message).__name__ == row.message.split("/")[1]
