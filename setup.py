@@ -98,6 +98,8 @@ def _share(folder: str) -> list[tuple[str, list[str]]]:
 
 os.chdir(ROOT) if not (Path.cwd() / "resource").exists() else None
 
+# Nodes that can also be started alone; tests/launch/test_table.py compares them with the process table.
+NODES = ("drivers", "estimator", "controller", "tracker", "planner", "supervisor", "page", "conductor")
 ROS = ["ros-rclpy[fastrtps]", "ros-common-interfaces", "ros-lifecycle-msgs"]
 ROS_ON_PYPI = "platform_machine == 'x86_64' and sys_platform == 'linux' and python_version < '3.14'"
 DRIVERS = ["pyserial>=3.5", "python-can[multicast]>=4.4", "cantools>=39.4", "pyais>=2.6"]
@@ -166,6 +168,9 @@ setup(
     entry_points={
         "console_scripts": [
             "giljabi = giljabi.cli:main",
+            "giljabi-sim-peers = giljabi_sim.realtime:main",
+            "giljabi-process = giljabi.ros.process:main",
+            *(f"giljabi-{node} = giljabi.ros.process:main" for node in NODES),
         ],
     },
 )

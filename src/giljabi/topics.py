@@ -50,7 +50,7 @@ ACTUATOR_COMMANDS = Topic("actuator_commands", "sensor_msgs/JointState", Qos.STR
 MISSION_STATE = Topic("mission/state", "diagnostic_msgs/DiagnosticStatus", Qos.LATCHED, 2.0, 2.0)
 HEARTBEAT = Topic("supervisor/heartbeat", "diagnostic_msgs/DiagnosticStatus", Qos.STREAM, 10.0, 0.5)
 STATE = Topic("state", "diagnostic_msgs/DiagnosticStatus", Qos.LATCHED, 5.0, 1.0)
-DIAGNOSTICS = Topic("/diagnostics", "diagnostic_msgs/DiagnosticArray", Qos.EVENT, 1.0, 3.0)
+DIAGNOSTICS = Topic("/diagnostics", "diagnostic_msgs/DiagnosticArray", Qos.EVENT, 2.0, 3.0)
 
 TOPICS: tuple[Topic, ...] = tuple(v for v in list(globals().values()) if isinstance(v, Topic))
 

@@ -281,11 +281,17 @@ def test_trajectory_and_plan(t: float, n: int, data: Any) -> None:
     rate = data.draw(vec(n))
     s = Trajectory(t, times, p, yaw, v, rate)
     back = convert.trajectory_from_msg(wire(convert.trajectory_to_msg(s)))
+    assert back is not None
     for name in ("times", "position", "yaw", "velocity", "yaw_rate"):
         assert same(getattr(back, name), getattr(s, name), 1e-8), name
     plan_times, poses = convert.plan_from_msg(wire(convert.plan_to_msg(s)))
     assert same(plan_times, times, 1e-6) and same(poses[:, :3], p)
     assert same(np.unwrap(poses[:, 3]), yaw, 1e-8)
+
+
+def test_nothing_to_follow() -> None:
+    assert convert.trajectory_from_msg(wire(convert.trajectory_to_msg(None))) is None
+    assert len(convert.plan_from_msg(wire(convert.plan_to_msg(None)))[0]) == 0
 
 
 def test_trajectory_whose_times_fall_is_refused() -> None:
@@ -328,8 +334,10 @@ def test_mission(t: float, phase: MissionPhase, progress: float, to_go: float, c
 def test_state_and_health(t: float, armed: bool, reasons: list[str]) -> None:
     s = StackState(t, "auto", armed, tuple(reasons))
     assert status.state_from_msg(wire(status.state_to_msg(s))) == s
-    h = Health(t, "planner", tuple(reasons))
-    assert status.diagnostics_from_msg(wire(status.diagnostics_to_msg([h]))) == [h]
+    h = Health(t, "supervisor", tuple(reasons), degraded=armed)
+    assert status.health_from_msg(wire(status.health_to_msg(h))) == h
+    part = status.PartHealth(t, "/ship/planner", {f"problem {i}": r for i, r in enumerate(reasons)})
+    assert status.diagnostics_from_msg(wire(status.diagnostics_to_msg([part]))) == [part]
 
 
 def test_status_of_others_is_refused_or_left_out() -> None:

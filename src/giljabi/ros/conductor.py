@@ -38,7 +38,7 @@ class ConductorNode(StackNode):
         self.subscribe(topics.STATE, status.state_from_msg, lambda s: setattr(self, "state", s))
         self.subscribe(topics.MISSION_STATE, status.mission_from_msg, lambda s: setattr(self, "mission", s))
         self.subscribe(topics.HEARTBEAT, status.health_from_msg, lambda s: setattr(self, "heartbeat", s))
-        self._services_used = {
+        self._services_used: dict[Service, Any] = {
             s: self.create_client(service_class(s.type), s.name) for s in (topics.ARM, topics.MISSION_START)
         }
         self.every(RATE_HZ, self._step)

@@ -409,8 +409,10 @@ def route_from_msg(msg: PathMsg, default_speed: float) -> Route:
     return Route(points, np.concatenate([speed[:1], speed]), half_width, closed)
 
 
-def plan_to_msg(s: Trajectory) -> PathMsg:
+def plan_to_msg(s: Trajectory | None) -> PathMsg:
     """The trajectory's poses as a path, for maps and viewers; stamps are the times at which they are due."""
+    if s is None:
+        return PathMsg(header=header(0.0, MAP))
     path = PathMsg(header=header(s.t, MAP))
     path.poses = [_pose(s.t + float(dt), p, float(h)) for dt, p, h in zip(s.times, s.position, s.yaw, strict=True)]
     return path
@@ -426,8 +428,10 @@ def plan_from_msg(msg: PathMsg) -> tuple[Array, Array]:
     return times, poses
 
 
-def trajectory_to_msg(s: Trajectory) -> MultiDOFJointTrajectory:
-    """Trajectory of base_link in map, velocities in map axes."""
+def trajectory_to_msg(s: Trajectory | None) -> MultiDOFJointTrajectory:
+    """Trajectory of base_link in map, velocities in map axes; None, nothing to follow, has no points."""
+    if s is None:
+        return MultiDOFJointTrajectory(header=header(0.0, MAP), joint_names=[BASE])
     msg = MultiDOFJointTrajectory(header=header(s.t, MAP), joint_names=[BASE])
     for i, dt in enumerate(s.times):
         sec, nanosec = to_ros_ns(float(dt))
@@ -439,12 +443,14 @@ def trajectory_to_msg(s: Trajectory) -> MultiDOFJointTrajectory:
     return msg
 
 
-def trajectory_from_msg(msg: MultiDOFJointTrajectory) -> Trajectory:
+def trajectory_from_msg(msg: MultiDOFJointTrajectory) -> Trajectory | None:
     """Inverse of trajectory_to_msg; yaw is unwrapped from the first row's (-pi, pi]."""
     if msg.header.frame_id != MAP:
         raise BadInputError(f"trajectory in frame '{msg.header.frame_id}'; map is expected")
-    if not msg.points or any(len(p.transforms) != 1 or len(p.velocities) != 1 for p in msg.points):
-        raise BadInputError("trajectory: one transform and one velocity a point, and a point at least, are expected")
+    if not msg.points:
+        return None
+    if any(len(p.transforms) != 1 or len(p.velocities) != 1 for p in msg.points):
+        raise BadInputError("trajectory: one transform and one velocity a point are expected")
     times = np.array([seconds(p.time_from_start) for p in msg.points])
     position = np.array([_array(p.transforms[0].translation) for p in msg.points])
     yaw = np.unwrap([yaw_of(p.transforms[0].rotation) for p in msg.points])

@@ -14,12 +14,14 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from giljabi import topics
 from giljabi.clock import StackClock
+from giljabi.mission import Mission, load_mission
 from giljabi.platform import Platform, load_platform
 from giljabi.ros import status
 from giljabi.ros.messages import message_class, qos_profile, service_class
 from giljabi.ros.pace import Pace
+from giljabi.ros.status import PartHealth
 from giljabi.topics import Service, Topic
-from giljabi.types import BadInputError, Health
+from giljabi.types import BadInputError
 
 V = TypeVar("V")
 
@@ -72,7 +74,7 @@ class StackNode(LifecycleNode):
             self.platform = load_platform(name)
             self.build(self.platform)
             health = self.publisher(topics.DIAGNOSTICS, status.diagnostics_to_msg)
-            self.every(self.row(topics.DIAGNOSTICS).rate_hz, lambda now: health([self.health(now)]))
+            self.every(self.row(topics.DIAGNOSTICS).rate_hz, lambda now: health(self.health(now)))
         except BadInputError as e:
             self.get_logger().error(str(e))
             return TransitionCallbackReturn.FAILURE
@@ -188,6 +190,19 @@ class StackNode(LifecycleNode):
         self.every(rate_hz, tick)
         return arrived
 
+    def on_mission(self, use: Callable[[Mission], None]) -> None:
+        """Hands over the mission file's content once the file is there; never when the parameter is empty."""
+        name = self.get_parameter("mission_file").value
+        self.mission_awaited = bool(name)
+
+        def look(now: float) -> None:
+            if self.mission_awaited and Path(name).is_file():
+                self.mission_awaited = False
+                use(load_mission(Path(name)))
+
+        if name:
+            self.every(10.0, look)
+
     # --- health ---
 
     def run_caught(self, call: Callable[[float], None], now: float) -> None:
@@ -218,8 +233,7 @@ class StackNode(LifecycleNode):
         where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
         return f"{type(error).__name__}: {error}{where}"
 
-    def health(self, now: float) -> Health:
+    def health(self, now: float) -> list[PartHealth]:
         """This node's problems and what was caught lately, under its full name."""
-        reasons = [f"{what}" if name in what else f"{name}: {what}" for name, what in self.problems(now).items()]
-        reasons += [f"{p}: {what}" for p, (t, what) in list(self._caught.items()) if now - t < KEEP_PROBLEM_S]
-        return Health(now, self.get_fully_qualified_name(), tuple(reasons))
+        caught = {p: what for p, (t, what) in list(self._caught.items()) if now - t < KEEP_PROBLEM_S}
+        return [PartHealth(now, self.get_fully_qualified_name(), {**caught, **self.problems(now)})]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
@@ -76,23 +77,50 @@ def state_from_msg(msg: DiagnosticStatus) -> StackState:
 
 
 def health_to_msg(s: Health) -> DiagnosticStatus:
-    """Health: error while there are reasons."""
-    level = DiagnosticStatus.ERROR if s.reasons else DiagnosticStatus.OK
-    return _status(level, s.name, "; ".join(s.reasons) or "ok", {"t_s": repr(float(s.t)), **_numbered(s.reasons)})
+    """Health: error while there are reasons, warning while the vehicle can still stop by itself."""
+    bad = DiagnosticStatus.WARN if s.degraded else DiagnosticStatus.ERROR
+    level = bad if s.reasons else DiagnosticStatus.OK
+    values = {"t_s": repr(float(s.t)), "degraded": str(s.degraded).lower(), **_numbered(s.reasons)}
+    return _status(level, s.name, "; ".join(s.reasons) or "ok", values)
 
 
 def health_from_msg(msg: DiagnosticStatus) -> Health:
     """Inverse of health_to_msg."""
     v = _values(msg)
-    return Health(_number(v, "t_s"), msg.name, _reasons(v))
+    return Health(_number(v, "t_s"), msg.name, _reasons(v), v.get("degraded") == "true")
 
 
-def diagnostics_to_msg(healths: Sequence[Health]) -> DiagnosticArray:
+@dataclass(frozen=True, slots=True)
+class PartHealth:
+    """Open problems of one part, by name; `part` is its node's full name, a driver's stands below its node's."""
+
+    t: float
+    part: str
+    problems: Mapping[str, str]
+
+    def health(self) -> Health:
+        """The same in words."""
+        label = self.part.rsplit("/", 1)[-1]
+        words = (what if name == label else f"{name}: {what}" for name, what in self.problems.items())
+        return Health(self.t, label, tuple(words))
+
+
+def diagnostics_to_msg(parts: Sequence[PartHealth]) -> DiagnosticArray:
     """The health of several parts, stamped with the newest."""
-    t = max((h.t for h in healths), default=0.0)
-    return DiagnosticArray(header=header(t, ""), status=[health_to_msg(h) for h in healths])
+    msg = DiagnosticArray(header=header(max((p.t for p in parts), default=0.0), ""))
+    for p in parts:
+        level = DiagnosticStatus.ERROR if p.problems else DiagnosticStatus.OK
+        values = {"t_s": repr(float(p.t)), **{f"problem.{k}": v for k, v in p.problems.items()}}
+        msg.status.append(_status(level, p.part, "; ".join(p.health().reasons) or "ok", values))
+    return msg
 
 
-def diagnostics_from_msg(msg: DiagnosticArray) -> list[Health]:
+def diagnostics_from_msg(msg: DiagnosticArray) -> list[PartHealth]:
     """Inverse of diagnostics_to_msg; entries of other programs, which carry no `t_s`, are left out."""
-    return [health_from_msg(s) for s in msg.status if "t_s" in _values(s)]
+    out = []
+    for s in msg.status:
+        v = _values(s)
+        if "t_s" in v:
+            problems = {k.removeprefix("problem."): text for k, text in v.items() if k.startswith("problem.")}
+            out.append(PartHealth(_number(v, "t_s"), s.name, problems))
+    return out

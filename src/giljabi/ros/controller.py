@@ -1,0 +1,65 @@
+"""Controller node: odometry, joints and trajectory in, named actuator commands out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sensor_msgs.msg import JointState as JointStateMsg
+
+from giljabi import topics
+from giljabi.platform import Platform
+from giljabi.registry import build_step
+from giljabi.ros import convert
+from giljabi.ros.node import StackNode
+from giljabi.stack import merge_joints
+from giljabi.steps import Controller
+from giljabi.types import ActuatorCommand, JointState, Odometry, Trajectory
+
+AUTO, WIRE = "auto", "wire"  # what this node wants; what the guard sent
+
+
+class ControllerNode(StackNode):
+    """Holds one controller; its step follows the arrival of odometry, so a sample waits for no timer."""
+
+    def build(self, platform: Platform) -> None:
+        self.controller: Controller = build_step(platform, "controller")
+        self._slots: Mapping[str, str] = {name: a.slot for name, a in platform.model.actuators.items()}
+        self._odom: Odometry | None = None
+        self._joints: JointState | None = None
+        self._trajectory: Trajectory | None = None
+        self._output: Mapping[str, float] = {}
+        command = topics.ACTUATOR_COMMANDS
+        self._command = self.publisher(command.at(AUTO), self._command_to_msg)
+        self._arrived = self.paced(platform.model.steps.controller.rate_hz, self._step)
+        self.subscribe(topics.ODOM, convert.odom_from_msg, self._take_odom)
+        self.subscribe(topics.JOINT_STATES, convert.joints_from_msg, self._take_joints)
+        self.subscribe(topics.TRAJECTORY, convert.trajectory_from_msg, self._take_trajectory)
+        self.subscribe(
+            command.at(WIRE), lambda msg: convert.command_from_msg(msg, self._slots, WIRE), self._take_output
+        )
+
+    def _command_to_msg(self, command: ActuatorCommand) -> JointStateMsg:
+        return convert.command_to_msg(command, self._slots)
+
+    def _take_odom(self, odom: Odometry) -> None:
+        self._odom = odom
+        self._arrived()
+
+    def _take_joints(self, joints: JointState) -> None:
+        self._joints = merge_joints(self._joints, joints)
+
+    def _take_trajectory(self, trajectory: Trajectory | None) -> None:
+        self._trajectory = trajectory
+
+    def _take_output(self, output: ActuatorCommand) -> None:
+        self._output = output.values
+
+    def _step(self, now: float) -> None:
+        odom, trajectory = self._odom, self._trajectory
+        if odom is None or now - odom.t > self.row(topics.ODOM).timeout_s or not self._output:
+            return  # silence: the guard brings the vehicle to rest
+        if trajectory is not None and now - trajectory.t > self.row(topics.TRAJECTORY).timeout_s:
+            trajectory = None  # the planner is gone; what it said last is not followed to its end
+        command = self.controller.step(now, odom, self._joints, trajectory, self._output)
+        if command is not None:
+            self._command(command)

@@ -1,0 +1,65 @@
+"""Estimator node: samples in; odometry, origin and map_to_odom out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sensor_msgs.msg import NavSatFix
+
+from giljabi import topics
+from giljabi.mission import Mission
+from giljabi.platform import Platform
+from giljabi.registry import build_step
+from giljabi.ros import convert
+from giljabi.ros.node import StackNode
+from giljabi.ros.sensors import STATE_TOPICS
+from giljabi.steps import Estimator
+from giljabi.types import Origin, Sample
+
+SAMPLES_MAX = 2000  # kept while waiting for a mission file; then the oldest go
+
+
+class EstimatorNode(StackNode):
+    """Holds one estimator; its step follows the arrival of samples."""
+
+    def build(self, platform: Platform) -> None:
+        self.estimator: Estimator = build_step(platform, "estimator")
+        self._samples: list[Sample] = []
+        self._told_origin: Origin | None = None
+        self._odom = self.publisher(topics.ODOM, convert.odom_to_msg)
+        self._origin = self.publisher(topics.ORIGIN, self._origin_to_msg)
+        self._frame = self.publisher(topics.MAP_TO_ODOM, convert.map_to_odom_to_msg)
+        self.on_mission(self._take_mission)
+        self._arrived = self.paced(platform.model.steps.estimator.rate_hz, self._step)
+        for topic in STATE_TOPICS:
+            self.subscribe(topic.row, topic.from_msg, self._take)
+
+    def _origin_to_msg(self, origin: Origin) -> NavSatFix:
+        return convert.origin_to_msg(origin, self.clock.now())
+
+    def _take_mission(self, mission: Mission) -> None:
+        if mission.origin is not None:
+            self.estimator.origin = mission.origin
+
+    def _take(self, sample: Sample) -> None:
+        self._samples.append(sample)
+        del self._samples[:-SAMPLES_MAX]
+        self._arrived()
+
+    def _step(self, now: float) -> None:
+        if self.mission_awaited:
+            return  # the origin is not known yet
+        samples, self._samples = self._samples, []
+        odom = self.estimator.step(now, samples)
+        if odom is None:
+            return
+        self._odom(odom)
+        if self.estimator.origin is not None and self.estimator.origin != self._told_origin:
+            self._told_origin = self.estimator.origin
+            self._origin(self._told_origin)
+            self._frame(now)
+
+    def problems(self, now: float) -> Mapping[str, str]:
+        if self.mission_awaited:
+            return {"origin": f"waits for {self.get_parameter('mission_file').value}"}
+        return self.estimator.health(now)

@@ -1,0 +1,67 @@
+"""Which topics carry the samples of a platform's sensors, and the converters of each; the only list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from giljabi import topics
+from giljabi.platform import Platform
+from giljabi.ros import convert
+from giljabi.topics import Topic
+from giljabi.types import (
+    Detections,
+    GeoDetections,
+    GnssFix,
+    GnssVelocity,
+    Heading,
+    Imu,
+    JointState,
+    Sample,
+    SpeedThroughWater,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleTopic:
+    """One topic of samples: its row, the type it carries, and the converters."""
+
+    row: Topic
+    type: type
+    to_msg: Callable[[Any], Any]
+    from_msg: Callable[[Any], Sample]
+
+
+_FIX = SampleTopic(topics.GNSS_FIX, GnssFix, convert.fix_to_msg, convert.fix_from_msg)
+_VELOCITY = SampleTopic(topics.GNSS_VELOCITY, GnssVelocity, convert.velocity_to_msg, convert.velocity_from_msg)
+_IMU = SampleTopic(topics.IMU, Imu, convert.imu_to_msg, convert.imu_from_msg)
+_HEADING = SampleTopic(topics.HEADING, Heading, convert.heading_to_msg, convert.heading_from_msg)
+_JOINTS = SampleTopic(topics.JOINT_STATES, JointState, convert.joints_to_msg, convert.joints_from_msg)
+_SPEED = SampleTopic(topics.SPEED, SpeedThroughWater, convert.speed_to_msg, convert.speed_from_msg)
+
+# By kind of sensor in the platform file. A device may give more than its kind says (a compass that knows its speed).
+STATE_TOPICS: tuple[SampleTopic, ...] = (_FIX, _VELOCITY, _IMU, _HEADING, _JOINTS, _SPEED)
+
+
+def detection_topics(source: str) -> tuple[SampleTopic, ...]:
+    """The two topics on which a detecting sensor may speak: in map or base_link, and geodetic."""
+    return (
+        SampleTopic(
+            topics.DETECTIONS.at(source),
+            Detections,
+            convert.detections_to_msg,
+            lambda msg: convert.detections_from_msg(msg, source),
+        ),
+        SampleTopic(
+            topics.GEO_DETECTIONS.at(source),
+            GeoDetections,
+            convert.geo_detections_to_msg,
+            lambda msg: convert.geo_detections_from_msg(msg, source),
+        ),
+    )
+
+
+def detectors(platform: Platform) -> list[str]:
+    """Names of the platform's detecting sensors."""
+    return [name for name, sensor in platform.model.sensors.items() if sensor.kind == "detections"]

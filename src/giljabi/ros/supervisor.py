@@ -1,0 +1,75 @@
+"""Supervisor node: watches every part, and tells the guard why the vehicle is not ready."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from giljabi import topics
+from giljabi.nodes import PROCESSES
+from giljabi.platform import Platform
+from giljabi.ros import convert, status
+from giljabi.ros.node import StackNode
+from giljabi.ros.sensors import STATE_TOPICS, detection_topics, detectors
+from giljabi.ros.status import PartHealth
+from giljabi.safety.supervisor import Supervisor, SupervisorInputs
+from giljabi.types import MissionState
+
+
+def watched(own: str) -> list[str]:
+    """Names of the nodes without which the vehicle cannot go: all that always run, but the watcher itself."""
+    return [n.name for p in PROCESSES if not p.only for n in p.nodes if n.name != own]
+
+
+class SupervisorNode(StackNode):
+    """Its own process, so that it outlives what it watches."""
+
+    def build(self, platform: Platform) -> None:
+        self._supervisor = Supervisor(platform)
+        self._watched = watched(self.get_name())
+        self._stamps: dict[str, float] = {}
+        self._odom_t: float | None = None
+        self._mission: MissionState | None = None
+        self._parts: dict[str, PartHealth] = {}
+        self._heartbeat = self.publisher(topics.HEARTBEAT, status.health_to_msg)
+        for topic in STATE_TOPICS:
+            self.subscribe(topic.row, lambda msg: msg, self._take_sample)
+        for source in detectors(platform):
+            for topic in detection_topics(source):
+                self.subscribe(topic.row, lambda msg: msg, partial(self._take_stamp, source))
+        self.subscribe(topics.ODOM, lambda msg: convert.seconds(msg.header.stamp), self._take_odom)
+        self.subscribe(topics.MISSION_STATE, status.mission_from_msg, self._take_mission)
+        self.subscribe(topics.DIAGNOSTICS, status.diagnostics_from_msg, self._take_parts)
+        self.every(self.row(topics.HEARTBEAT).rate_hz, self._step)
+
+    def _take_sample(self, msg: Any) -> None:
+        self._take_stamp(msg.header.frame_id, msg)
+
+    def _take_stamp(self, source: str, msg: Any) -> None:
+        t = convert.seconds(msg.header.stamp)
+        self._stamps[source] = max(t, self._stamps.get(source, t))
+
+    def _take_odom(self, t: float) -> None:
+        self._odom_t = t
+
+    def _take_mission(self, mission: MissionState) -> None:
+        self._mission = mission
+
+    def _take_parts(self, parts: list[PartHealth]) -> None:
+        own = self.get_namespace().rstrip("/") + "/"
+        for part in parts:
+            # /diagnostics is shared by all vehicles on this network: only names in our own namespace count.
+            if part.part.startswith(own):
+                self._parts[part.part.removeprefix(own)] = part
+
+    def _step(self, now: float) -> None:
+        problems = {name.rsplit("/", 1)[-1]: dict(p.problems) for name, p in self._parts.items()}
+        timeout = self.row(topics.DIAGNOSTICS).timeout_s
+        for name in self._watched:
+            part = self._parts.get(name)
+            if part is None:
+                problems[name] = {name: "not heard of yet; is its process running?"}
+            elif now - part.t > timeout:
+                problems[name] = {name: f"not heard of for {now - part.t:.1f} s; is its process running?"}
+        inputs = SupervisorInputs(dict(self._stamps), self._odom_t, problems, self._mission)
+        self._heartbeat(self._supervisor.step(now, inputs))
