@@ -96,10 +96,36 @@ def _share(folder: str) -> list[tuple[str, list[str]]]:
     return out
 
 
-os.chdir(ROOT) if not (Path.cwd() / "resource").exists() else None
-
 # Nodes that can also be started alone; tests/launch/test_table.py compares them with the process table.
 NODES = ("drivers", "estimator", "controller", "tracker", "planner", "supervisor", "page", "conductor")
+CONSOLE_SCRIPTS = [
+    "giljabi = giljabi.cli:main",
+    "giljabi-sim-peers = giljabi_sim.realtime:main",
+    "giljabi-process = giljabi.ros.process:main",
+    *(f"giljabi-{node} = giljabi.ros.process:main" for node in NODES),
+]
+
+
+def _executables() -> list[tuple[str, list[str]]]:
+    """Console scripts where the other world looks for them.
+
+    pip puts them into bin and ignores install_scripts of setup.cfg, so `ros2 launch`, which looks in lib/<package>,
+    gets wrappers. colcon puts them into lib/<package>, so the shell gets one in bin.
+    """
+    if "bdist_wheel" not in sys.argv:
+        return [("bin", [f"scripts/prefix/{NAME}"])] if "editable_wheel" not in sys.argv else []
+    folder = ROOT / "build" / "wrappers"
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [s.split("=")[0].strip() for s in CONSOLE_SCRIPTS]
+    for name in names:
+        (folder / name).write_text(f'#!/bin/sh\nexec "$(dirname "$0")/../../bin/{name}" "$@"\n')
+        (folder / name).chmod(0o755)
+    return [(f"lib/{NAME}", [f"build/wrappers/{name}" for name in names])]
+
+
+if not Path("resource").exists():  # called from elsewhere: relative paths below start at this file
+    os.chdir(ROOT)
+
 ROS = ["ros-rclpy[fastrtps]", "ros-common-interfaces", "ros-lifecycle-msgs"]
 ROS_ON_PYPI = "platform_machine == 'x86_64' and sys_platform == 'linux' and python_version < '3.14'"
 DRIVERS = ["pyserial>=3.5", "python-can[multicast]>=4.4", "cantools>=39.4", "pyais>=2.6"]
@@ -131,6 +157,7 @@ setup(
         (f"share/{NAME}", ["package.xml"]),
         *_share("launch"),
         *_share("config"),
+        *_executables(),
     ],
     zip_safe=False,
     install_requires=[
@@ -165,12 +192,5 @@ setup(
             "casadi",
         ],
     },
-    entry_points={
-        "console_scripts": [
-            "giljabi = giljabi.cli:main",
-            "giljabi-sim-peers = giljabi_sim.realtime:main",
-            "giljabi-process = giljabi.ros.process:main",
-            *(f"giljabi-{node} = giljabi.ros.process:main" for node in NODES),
-        ],
-    },
+    entry_points={"console_scripts": CONSOLE_SCRIPTS},
 )
