@@ -1,8 +1,8 @@
 """Frames: WGS-84 geodetic, ECEF, local ENU `map`, FLU body; quaternions w x y z; all vectorised.
 
-Names read right to left: `R_map_base` takes base_link vectors to map, `quat_map_base` is the same rotation. Geodetic to map goes
-through ECEF and is exact: a round trip returns within 1e-8 m for heights of -10 km to 100 km within 1000 km of the origin. `map`
-is a tangent plane: the ellipsoid falls away from z = 0 by d²/2R (0.08 m at 1 km, 7.8 m at 10 km).
+Names read right to left: `R_map_base` takes base_link vectors to map, `quat_map_base` is the same rotation. Geodetic to
+map goes through ECEF and is exact: a round trip returns within 1e-8 m for heights of -10 km to 100 km within 1000 km of
+the origin. `map` is a tangent plane: the ellipsoid falls away from z = 0 by d²/2R (0.08 m at 1 km, 7.8 m at 10 km).
 """
 
 from __future__ import annotations

@@ -86,7 +86,10 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class JointState:
-    """Feedback of named actuators and wheels; slots that do not apply are NaN or absent."""
+    """Feedback of named actuators and wheels; slots that do not apply are NaN or absent.
+
+    Wheels are `wheel_<place>` (wheel_fl, wheel_fr, wheel_rl, wheel_rr) in `velocity`: speed at the rim [m/s].
+    """
 
     t: float
     position: Mapping[str, float] = field(default_factory=dict)  # rad, m

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from giljabi import frames as fr
-from giljabi.types import Origin
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+
+from giljabi import frames as fr
+from giljabi.types import Origin
 
 lat = st.floats(-90.0, 90.0)
 lon = st.floats(-180.0, 180.0)
@@ -23,7 +24,7 @@ rpy = st.tuples(st.floats(-3.1, 3.1), st.floats(-1.5, 1.5), st.floats(-3.1, 3.1)
         ((0.0, 0.0, 0.0), (6378137.0, 0.0, 0.0)),
         ((0.0, 90.0, 0.0), (0.0, 6378137.0, 0.0)),
         ((90.0, 0.0, 0.0), (0.0, 0.0, 6356752.314245)),
-        # Worked example of the WGS-84 conversion in ESA Navipedia style: 45 N, 45 E, 1000 m by hand from N = 6388838.29.
+        # By hand from the definition: N(45 N) = 6388838.29 m.
         ((45.0, 45.0, 1000.0), (3194919.145061, 3194919.145061, 4488055.515647)),
         # IGS station ONSA (ITRF2014 epoch 2010): 57.395297 N, 11.925514 E, 45.56 m.
         ((57.3952973, 11.9255140, 45.5), (3370658.5, 711877.1, 5349786.9)),

@@ -1,12 +1,14 @@
 // Error-state Kalman filter of a rigid body: position, velocity, attitude, gyro bias, accelerometer bias.
 //
-// Nominal state: p, v in map (ENU) [m, m/s], q = R_map_base (FLU), gyro bias [rad/s], accelerometer bias [m/s^2].
-// Error state, 15: dp, dv (map), dtheta (body: R_true = R Exp(dtheta)), dbg, dba. After Sola, "Quaternion kinematics for the
-// error-state Kalman filter" (2017), sections 5 and 6; update in Joseph form. Fixed-size matrices, no heap, no exceptions.
+// Nominal state: p, v in map (ENU) [m, m/s], q = R_map_base (FLU), gyro bias [rad/s], accelerometer bias
+// [m/s^2]. Error state, 15: dp, dv (map), dtheta (body: R_true = R Exp(dtheta)), dbg, dba. After Sola,
+// "Quaternion kinematics for the error-state Kalman filter" (2017), sections 5 and 6; update in Joseph form.
+// Fixed-size matrices, no heap, no exceptions.
 //
-// What an IMU does not measure is a model, axis by axis: a missing rate is 0 with noise, except yaw rate, which is estimated (the gyro
-// bias slot then holds the negative turn rate, first-order Gauss-Markov); a missing acceleration is the one that lets the velocity
-// turn with the body, omega x v, with noise. With no IMU at all this is constant turn rate and velocity.
+// What an IMU does not measure is a model, axis by axis: a missing rate is 0 with noise, except yaw rate,
+// which is estimated (the gyro bias slot then holds the negative turn rate, first-order Gauss-Markov); a
+// missing acceleration is the one that lets the velocity turn with the body, omega x v, with noise. With no
+// IMU at all this is constant turn rate and velocity.
 #pragma once
 
 #include <Eigen/Cholesky>
@@ -50,15 +52,15 @@ struct ImuInput {
 
 // Continuous noise densities, per axis.
 struct Noise {
-  double gyro = 2e-3;                                  // rad/s/sqrt(Hz)
-  double accel = 5e-2;                                 // m/s^2/sqrt(Hz)
-  double gyro_bias_walk = 2e-5;                        // rad/s^2/sqrt(Hz)
-  double accel_bias_walk = 5e-4;                       // m/s^3/sqrt(Hz)
-  Vec3 missing_rate = Vec3(0.02, 0.02, 0.02);          // rad/s/sqrt(Hz)
-  Vec3 missing_acceleration = Vec3(0.5, 0.5, 0.2);     // m/s^2/sqrt(Hz)
-  double turn_rate_walk = 0.05;                        // rad/s^2/sqrt(Hz), yaw rate that is estimated
-  double turn_rate_time = 10.0;                        // s, an unmeasured turn decays with this constant
-  double gravity = 9.80665;                            // m/s^2
+  double gyro = 2e-3;                                     // rad/s/sqrt(Hz)
+  double accel = 5e-2;                                    // m/s^2/sqrt(Hz)
+  double gyro_bias_walk = 2e-5;                           // rad/s^2/sqrt(Hz)
+  double accel_bias_walk = 5e-4;                          // m/s^3/sqrt(Hz)
+  Vec3 missing_rate = Vec3(0.02, 0.02, 0.02);             // rad/s/sqrt(Hz)
+  Vec3 missing_acceleration = Vec3(0.5, 0.5, 0.2);        // m/s^2/sqrt(Hz)
+  double turn_rate_walk = 0.05;                           // rad/s^2/sqrt(Hz), yaw rate that is estimated
+  double turn_rate_time = 10.0;                           // s, an unmeasured turn decays with this constant
+  double gravity = 9.80665;                               // m/s^2
   std::array<double, 3> gate = {10.828, 13.816, 16.266};  // chi-square bounds for 1, 2, 3 rows
 };
 
@@ -98,7 +100,8 @@ class Eskf {
     return w;
   }
 
-  // Moves the state by dt [s] in steps of at most 50 ms, input held; false (and nothing done) when dt is not sane.
+  // Moves the state by dt [s] in steps of at most 50 ms, input held; false (and nothing done) when dt is not
+  // sane.
   bool predict(double dt, const ImuInput& u) {
     if (!(dt >= 0.0 && dt < 3600.0)) return false;
     const int n = std::max(1, static_cast<int>(std::ceil(dt / 0.05 - 1e-9)));
@@ -214,14 +217,16 @@ class Eskf {
     j.block<3, 3>(3, kBg) = -Mat3(mask.asDiagonal());
     Mat6 c = j * P * j.transpose();
     for (int i = 0; i < 3; ++i) {
-      const double d = std::isfinite(u.angular_velocity[i]) ? noise.gyro : (mask[i] > 0.0 ? 0.0 : noise.missing_rate[i]);
+      const double d =
+          std::isfinite(u.angular_velocity[i]) ? noise.gyro : (mask[i] > 0.0 ? 0.0 : noise.missing_rate[i]);
       c(3 + i, 3 + i) += 50.0 * d * d;
     }
     return 0.5 * (c + c.transpose());
   }
 
   bool finite() const {
-    return p.allFinite() && v.allFinite() && q.coeffs().allFinite() && bg.allFinite() && ba.allFinite() && P.allFinite();
+    return p.allFinite() && v.allFinite() && q.coeffs().allFinite() && bg.allFinite() && ba.allFinite() &&
+           P.allFinite();
   }
 
  private:
@@ -230,7 +235,8 @@ class Eskf {
 
   // 1 where the bias slot enters the rate: measured axes, and yaw always.
   static Vec3 bias_mask(const ImuInput& u) {
-    return Vec3(std::isfinite(u.angular_velocity.x()) ? 1.0 : 0.0, std::isfinite(u.angular_velocity.y()) ? 1.0 : 0.0, 1.0);
+    return Vec3(std::isfinite(u.angular_velocity.x()) ? 1.0 : 0.0,
+                std::isfinite(u.angular_velocity.y()) ? 1.0 : 0.0, 1.0);
   }
 
   // d yaw / d theta (body): exact for the yaw of REP-103 fixed axes.
@@ -242,7 +248,9 @@ class Eskf {
   }
 
   void predict_once(double dt, const ImuInput& u) {
-    const Mat3 R = R_map_base();
+    const Vec3 turn = dt * rate(u);
+    // Attitude at the middle of the step, so that forces of a turning body integrate to second order.
+    const Mat3 R = (q * exp_so3(0.5 * turn)).toRotationMatrix();
     const Vec3 w = rate(u);
     const Vec3 g(0.0, 0.0, noise.gravity);
     const Vec3 vb = R.transpose() * v;
@@ -263,7 +271,7 @@ class Eskf {
     const Mat3 f_v_theta = dt * (R_missing * (skew(up) + skew(w) * skew(vb)) - R * skew(force));
     const Mat3 f_v_bg = dt * R_missing * skew(vb) * mask.asDiagonal();
     const Mat3 f_v_ba = -dt * (R * measured.asDiagonal());
-    const Eigen::Quaterniond dq = exp_so3(dt * w);
+    const Eigen::Quaterniond dq = exp_so3(turn);
     const Mat3 f_theta = dq.toRotationMatrix().transpose();
 
     const Vec3 a = R * force - g;
@@ -276,7 +284,8 @@ class Eskf {
     propagate(dt, f_v_v, f_v_theta, f_v_bg, f_v_ba, f_theta, mask, decay);
 
     Vec3 q_v;
-    for (int i = 0; i < 3; ++i) q_v[i] = square(measured[i] > 0.0 ? noise.accel : noise.missing_acceleration[i]);
+    for (int i = 0; i < 3; ++i)
+      q_v[i] = square(measured[i] > 0.0 ? noise.accel : noise.missing_acceleration[i]);
     const Mat3 q_vel = dt * (R * q_v.asDiagonal() * R.transpose());
     P.block<3, 3>(kV, kV) += q_vel;
     P.block<3, 3>(kP, kV) += 0.5 * dt * q_vel;
@@ -292,22 +301,26 @@ class Eskf {
     symmetrize();
   }
 
-  // P = F P F', in place, block row by block row: F differs from identity in two block rows only.
-  void propagate(double dt, const Mat3& f_v_v, const Mat3& f_v_theta, const Mat3& f_v_bg, const Mat3& f_v_ba, const Mat3& f_theta,
-                 const Vec3& mask, double decay) {
+  // P = F P F', in place, block row by block row: F differs from identity in three block rows only.
+  void propagate(double dt, const Mat3& f_v_v, const Mat3& f_v_theta, const Mat3& f_v_bg, const Mat3& f_v_ba,
+                 const Mat3& f_theta, const Vec3& mask, double decay) {
     const Vec3 f_theta_bg = -dt * mask;
-    P.middleRows<3>(kP) += dt * P.middleRows<3>(kV);
-    P.middleRows<3>(kV) += (f_v_v * P.middleRows<3>(kV) + f_v_theta * P.middleRows<3>(kTheta) + f_v_bg * P.middleRows<3>(kBg) +
-                            f_v_ba * P.middleRows<3>(kBa))
-                               .eval();
-    P.middleRows<3>(kTheta) = (f_theta * P.middleRows<3>(kTheta) + f_theta_bg.asDiagonal() * P.middleRows<3>(kBg)).eval();
+    const Eigen::Matrix<double, 3, 15> rows = f_v_v * P.middleRows<3>(kV) +
+                                              f_v_theta * P.middleRows<3>(kTheta) +
+                                              f_v_bg * P.middleRows<3>(kBg) + f_v_ba * P.middleRows<3>(kBa);
+    P.middleRows<3>(kP) += dt * P.middleRows<3>(kV) + 0.5 * dt * rows;
+    P.middleRows<3>(kV) += rows;
+    P.middleRows<3>(kTheta) =
+        (f_theta * P.middleRows<3>(kTheta) + f_theta_bg.asDiagonal() * P.middleRows<3>(kBg)).eval();
     P.row(kBg + 2) *= decay;
-    P.middleCols<3>(kP) += dt * P.middleCols<3>(kV);
-    P.middleCols<3>(kV) +=
-        (P.middleCols<3>(kV) * f_v_v.transpose() + P.middleCols<3>(kTheta) * f_v_theta.transpose() +
-         P.middleCols<3>(kBg) * f_v_bg.transpose() + P.middleCols<3>(kBa) * f_v_ba.transpose())
+    const Eigen::Matrix<double, 15, 3> cols =
+        P.middleCols<3>(kV) * f_v_v.transpose() + P.middleCols<3>(kTheta) * f_v_theta.transpose() +
+        P.middleCols<3>(kBg) * f_v_bg.transpose() + P.middleCols<3>(kBa) * f_v_ba.transpose();
+    P.middleCols<3>(kP) += dt * P.middleCols<3>(kV) + 0.5 * dt * cols;
+    P.middleCols<3>(kV) += cols;
+    P.middleCols<3>(kTheta) =
+        (P.middleCols<3>(kTheta) * f_theta.transpose() + P.middleCols<3>(kBg) * f_theta_bg.asDiagonal())
             .eval();
-    P.middleCols<3>(kTheta) = (P.middleCols<3>(kTheta) * f_theta.transpose() + P.middleCols<3>(kBg) * f_theta_bg.asDiagonal()).eval();
     P.col(kBg + 2) *= decay;
   }
 
@@ -325,10 +338,14 @@ class Eskf {
       ++n;
     }
     switch (n) {
-      case 1: return update<1>(hs.topRows<1>(), rs.head<1>(), vs.head<1>());
-      case 2: return update<2>(hs.topRows<2>(), rs.head<2>(), vs.head<2>());
-      case 3: return update<3>(hs, rs, vs);
-      default: return {};
+      case 1:
+        return update<1>(hs.topRows<1>(), rs.head<1>(), vs.head<1>());
+      case 2:
+        return update<2>(hs.topRows<2>(), rs.head<2>(), vs.head<2>());
+      case 3:
+        return update<3>(hs, rs, vs);
+      default:
+        return {};
     }
   }
 
