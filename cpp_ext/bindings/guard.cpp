@@ -142,10 +142,13 @@ void bind(py::module_& m) {
       .def("state", &state, "mode, armed and reasons.")
       .def("events", &events, py::arg("since") = 0,
            "(total, [(number, t, what)]) of the events numbered from `since`; the last 256 are kept.")
-      .def("counters", &counters, "Commands refused by reason, and values clamped.")
+      .def(
+          "counters", [](const Guard& g) { return counters(count(g)); },
+          "Commands refused by reason, and values clamped.")
       .def("last_pose", &last_pose,
            "(t_stamp, x, y, yaw, speed) of the newest pose taken; t_stamp NaN before.")
       .def("last_feedback", &last_feedback, "Actuator: (t, value) of the newest feedback taken.");
+  bind_guard_thread(m);
 }
 
 const Registration kGuard{
@@ -176,16 +179,24 @@ EventTuple events(const Guard& g, std::uint64_t since) {
   return py::make_tuple(log.total(), out);
 }
 
-Counters counters(const Guard& g) {
-  Counters out;
+CounterList count(const Guard& g) {
+  CounterList out;
   for (std::size_t i = 1; i < static_cast<std::size_t>(guard::Refusal::count); ++i) {
     const auto r = static_cast<guard::Refusal>(i);
     if (g.refused(r) > 0) {
-      out[to_str(guard::text_of(r))] = g.refused(r);
+      out.emplace_back(guard::text_of(r), g.refused(r));
     }
   }
   if (g.clamped() > 0) {
-    out["clamped to limits"] = g.clamped();
+    out.emplace_back("clamped to limits", g.clamped());
+  }
+  return out;
+}
+
+Counters counters(const CounterList& counted) {
+  Counters out;
+  for (const auto& [what, n] : counted) {
+    out[py::str(what)] = n;
   }
   return out;
 }

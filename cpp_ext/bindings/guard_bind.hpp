@@ -5,17 +5,24 @@
 #include <pybind11/typing.h>
 
 #include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "giljabi/guard/guard.hpp"
 #include "guard_convert.hpp"
 
 namespace giljabi::bindings {
 
+using CounterList = std::vector<std::pair<std::string, std::uint64_t>>;
+
 Outputs output(const guard::Guard& g);
 StateTuple state(const guard::Guard& g);
 EventTuple events(const guard::Guard& g, std::uint64_t since);
-Counters counters(const guard::Guard& g);
+CounterList count(const guard::Guard& g);
+Counters counters(const CounterList& counted);
 PoseTuple last_pose(const guard::Guard& g);
 FeedbackDict last_feedback(const guard::Guard& g);
+void bind_guard_thread(pybind11::module_& m);
 
 }  // namespace giljabi::bindings

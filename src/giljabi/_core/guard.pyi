@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing
 
-__all__: list[str] = ["Guard", "WireEncoder"]
+__all__: list[str] = ["Guard", "GuardThread", "WireEncoder"]
 
 class WireEncoder:
     """
@@ -119,3 +119,58 @@ class Guard:
         """
         Takes a command; returns '' or why it was refused.
         """
+
+class GuardThread:
+    """
+    A guard on its own thread, which ticks and writes whatever Python does; s of CLOCK_MONOTONIC plus offset_ns.
+    """
+    def __init__(
+        self, config: typing.Any, offset_ns: typing.SupportsInt | typing.SupportsIndex, realtime: bool = True
+    ) -> None: ...
+    def arm(self) -> list[str]: ...
+    def close(self) -> None:
+        """
+        Stops the thread; every device gets one last, disarmed frame of each message.
+        """
+    def counters(self) -> dict[str, int]: ...
+    def devices(self) -> dict[str, dict[str, int]]:
+        """
+        What was written and what was dropped, by device.
+        """
+    def disarm(self, reason: str = "") -> None: ...
+    def events(
+        self, since: typing.SupportsInt | typing.SupportsIndex = 0
+    ) -> tuple[int, list[tuple[int, float, str]]]: ...
+    def feedback(self, name: str, value: typing.SupportsFloat | typing.SupportsIndex) -> str: ...
+    def heartbeat(
+        self,
+        t_stamp: typing.SupportsFloat | typing.SupportsIndex,
+        ok: bool,
+        degraded: bool = False,
+        reasons: typing.Any = (),
+    ) -> str: ...
+    def loop(self) -> dict[str, float]:
+        """
+        ticks, missed, late_max_s, realtime (1 when SCHED_FIFO was granted).
+        """
+    def now(self) -> float:
+        """
+        Stack time [s].
+        """
+    def output(self) -> dict[str, float]: ...
+    def pose(
+        self,
+        t_stamp: typing.SupportsFloat | typing.SupportsIndex,
+        x: typing.SupportsFloat | typing.SupportsIndex,
+        y: typing.SupportsFloat | typing.SupportsIndex,
+        yaw: typing.SupportsFloat | typing.SupportsIndex,
+        speed: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> str: ...
+    def release(self, source: str) -> None: ...
+    def set_descriptor(self, device: str, fd: typing.SupportsInt | typing.SupportsIndex) -> None:
+        """
+        Hands over a descriptor (sockets connected; the guard keeps a duplicate), or -1: the device is gone.
+        """
+    def state(self) -> tuple[str, bool, list[str]]: ...
+    def stop(self) -> None: ...
+    def submit(self, source: str, t_stamp: typing.SupportsFloat | typing.SupportsIndex, values: typing.Any) -> str: ...

@@ -1,96 +1,40 @@
-"""
-NMEA 0183 framing and fields
-"""
+"""NMEA 0183 framing and fields (IEC 61162-1)."""
 
-from __future__ import annotations
+from typing import Literal
 
-import typing
-
-import typing_extensions
-
-__all__: list[str] = ["Framer", "Sentence", "checksum"]
+from typing_extensions import Buffer
 
 class Sentence:
-    """
-    One sentence with a right checksum; field 0 is the first behind the address.
-    """
-    def __repr__(self) -> str: ...
-    def clock(self, i: typing.SupportsInt | typing.SupportsIndex) -> float:
-        """
-        Field i (hhmmss.ss) as seconds of the day, below 86401; NaN when empty, ValueError when malformed.
-        """
-    def coordinate(self, i: typing.SupportsInt | typing.SupportsIndex) -> float:
-        """
-        Fields i (ddmm.mmm) and i+1 (hemisphere) in signed degrees; NaN when empty, ValueError when malformed.
-        """
-    def field(self, i: typing.SupportsInt | typing.SupportsIndex) -> str:
-        """
-        Field i as text; empty when absent.
-        """
-    def number(self, i: typing.SupportsInt | typing.SupportsIndex) -> float:
-        """
-        Field i as a number; NaN when empty or absent, ValueError else.
-        """
+    """One sentence with a right checksum; field 0 is the first behind the address."""
+
     @property
-    def address(self) -> str:
-        """
-        GPGGA, PUBX ...
-        """
+    def text(self) -> str: ...
     @property
-    def fields(self) -> tuple:
-        """
-        All fields behind the address, as text.
-        """
+    def tag(self) -> str: ...
     @property
-    def tag(self) -> str:
-        """
-        Inside of the TAG block, without its checksum; empty when there is none.
-        """
+    def address(self) -> str: ...
     @property
-    def talker(self) -> str:
-        """
-        GP, II ...; P for proprietary sentences.
-        """
+    def talker(self) -> str: ...
     @property
-    def text(self) -> str:
-        """
-        From the start character up to, without, `*hh`.
-        """
+    def type(self) -> str: ...
     @property
-    def type(self) -> str:
-        """
-        GGA, VDM ...; maker and kind for proprietary sentences.
-        """
+    def fields(self) -> tuple[str, ...]: ...
+    def field(self, i: int) -> str: ...
+    def number(self, i: int) -> float: ...
+    def coordinate(self, i: int) -> float: ...
+    def clock(self, i: int) -> float: ...
 
 class Framer:
-    """
-    Bytes in any chunking to sentences (IEC 61162-1); counts what it drops.
-    """
-    def __init__(
-        self, checksum: str = "required", max_length: typing.SupportsInt | typing.SupportsIndex = 1024
-    ) -> None: ...
-    def feed(self, data: typing_extensions.Buffer) -> list:
-        """
-        Sentences completed by these bytes.
-        """
-    def finish(self) -> None:
-        """
-        End of the stream or of a datagram: drops what is incomplete.
-        """
+    """Bytes in any chunking to sentences; counts what it drops."""
+
+    def __init__(self, checksum: Literal["required", "none"] = "required", max_length: int = 1024) -> None: ...
+    def feed(self, data: Buffer) -> list[Sentence]: ...
+    def finish(self) -> None: ...
     @property
     def accepted(self) -> int: ...
     @property
-    def rejected(self) -> dict:
-        """
-        Dropped sentences by reason.
-        """
+    def rejected(self) -> dict[str, int]: ...
     @property
-    def skipped_bytes(self) -> int:
-        """
-        Bytes outside of any sentence.
-        """
+    def skipped_bytes(self) -> int: ...
 
-def checksum(body: str) -> int:
-    """
-    Exclusive or of the characters between the start character and `*`.
-    """
+def checksum(body: str) -> int: ...

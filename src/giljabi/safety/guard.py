@@ -120,11 +120,11 @@ class Guard:
 
     def state(self, now: float) -> StackState:
         """Mode, armed, and why it will not arm or why it left auto; judged at the time of the last step."""
-        return _state(now, self._core.state())
+        return state_of(now, self._core.state())
 
     def events(self, since: int = 0) -> tuple[int, list[GuardEvent]]:
         """(number of the next event, events from number `since` on); the last 256 are kept."""
-        return _events(self._core.events(since))
+        return events_of(self._core.events(since))
 
     def counters(self) -> dict[str, int]:
         """Inputs refused by reason, and values clamped to their limits."""
@@ -138,12 +138,14 @@ class Guard:
                 self.feedback(now, name, float(value))
 
 
-def _state(now: float, state: tuple[str, bool, list[str]]) -> StackState:
+def state_of(now: float, state: tuple[str, bool, list[str]]) -> StackState:
+    """A StackState from the core's tuple."""
     mode, armed, reasons = state
     return StackState(now, mode, armed, tuple(reasons))
 
 
-def _events(log: tuple[int, list[tuple[int, float, str]]]) -> tuple[int, list[GuardEvent]]:
+def events_of(log: tuple[int, list[tuple[int, float, str]]]) -> tuple[int, list[GuardEvent]]:
+    """Events from the core's tuples."""
     total, events = log
     return total, [GuardEvent(*e) for e in events]
 
