@@ -164,6 +164,14 @@ def test_trail_keeps_half_a_length_apart(model: PageModel) -> None:
     assert trail[1][0] == pytest.approx(6.5)
 
 
+def test_a_plan_that_was_taken_back_is_gone(model: PageModel) -> None:
+    zeros = np.zeros((1, 3))
+    model.take(0.0, Trajectory(0.0, np.zeros(1), zeros, np.zeros(1), zeros, np.zeros(1)))
+    assert model.frame(0.1)["plan"]["points"] == [[0.0, 0.0]]
+    model.forget(Trajectory)
+    assert model.frame(0.1)["plan"] is None
+
+
 any_float = st.floats(allow_nan=True, allow_infinity=True)
 
 

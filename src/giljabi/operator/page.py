@@ -99,6 +99,10 @@ class PageModel:
                 elif isinstance(item, Route):
                     self.route_version += 1
 
+    def forget(self, kind: type) -> None:
+        """Drops the newest of one class, e.g. a plan that was taken back."""
+        self._newest.pop(kind, None)
+
     def _take_feedback(self, now: float, joints: JointState) -> None:
         for name, actuator in self.platform.model.actuators.items():
             value = getattr(joints, actuator.slot).get(name, math.nan)

@@ -55,6 +55,11 @@ class PageFeed:
         with self._lock:
             self._model.take(self._now(), item)
 
+    def forget(self, kind: type) -> None:
+        """Drops the newest of one class."""
+        with self._lock:
+            self._model.forget(kind)
+
     def frame(self) -> dict[str, Any]:
         """The frame of this moment."""
         with self._lock:

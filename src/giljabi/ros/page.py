@@ -1,0 +1,101 @@
+"""The operator's page as a node: topics in, the page's web server beside it, buttons out as service calls."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import Any
+
+from giljabi import topics
+from giljabi.operator.page import WIRE_SOURCE, PageModel
+from giljabi.operator.server import PORT, Button, PageFeed, PageServer
+from giljabi.platform import Platform
+from giljabi.ros import convert, status
+from giljabi.ros.messages import service_class
+from giljabi.ros.node import StackNode
+from giljabi.ros.status import PartHealth
+from giljabi.tell import tell
+from giljabi.topics import Service
+from giljabi.types import Trajectory
+
+ANSWER_S = 2.0  # a button waits this long for its service
+
+
+class PageNode(StackNode):
+    """Parameters beside those of StackNode: page_port (the first port tried), devices_file (set when simulated)."""
+
+    def __init__(self, name: str = "page", **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
+        self.declare_parameter("page_port", PORT)
+        self.declare_parameter("devices_file", "")
+        self.server: PageServer | None = None
+
+    def build(self, platform: Platform) -> None:
+        """Subscribes to what is shown and begins to serve."""
+        note = "simulated" if self.get_parameter("devices_file").value else "hardware"
+        feed = PageFeed(PageModel(platform, note), self.clock.now)
+        slots = {name: a.slot for name, a in platform.model.actuators.items()}
+        speed = platform.model.limits.speed_max
+        show = self.subscribe
+        show(topics.ODOM, convert.odom_from_msg, feed.take)
+        show(topics.TRACKS, convert.tracks_from_msg, feed.take)
+        show(topics.ROUTE, partial(convert.route_from_msg, default_speed=speed), feed.take)
+        # None: the planner says that there is nothing to follow.
+        show(topics.TRAJECTORY, convert.trajectory_from_msg, lambda p: feed.take(p) if p else feed.forget(Trajectory))
+        show(topics.STATE, status.state_from_msg, feed.take)
+        show(topics.MISSION_STATE, status.mission_from_msg, feed.take)
+        show(topics.JOINT_STATES, convert.joints_from_msg, feed.take)
+        show(topics.DIAGNOSTICS, status.diagnostics_from_msg, partial(self._take_parts, feed))
+        for source in ("auto", "manual", WIRE_SOURCE):
+            command = partial(_command, slots=slots, source=source)
+            show(topics.ACTUATOR_COMMANDS.at(source), command, feed.take)
+        buttons = {
+            "stop": self.button(topics.STOP),
+            "pause": self.button(topics.MISSION_PAUSE),
+            "resume": self.button(topics.MISSION_RESUME),
+        }
+        self.server = PageServer(feed, buttons, int(self.get_parameter("page_port").value or PORT))
+        self.server.start()
+        tell("page", url=self.server.url)
+        self.get_logger().info(f"page: {self.server.url}")
+
+    def _take_parts(self, feed: PageFeed, parts: list[PartHealth]) -> None:
+        own = self.get_namespace().rstrip("/") + "/"
+        for part in parts:
+            # /diagnostics is shared by all vehicles on this network: only names in our own namespace are shown.
+            if part.part.startswith(own):
+                feed.take(part.health())
+
+    def close(self) -> None:
+        """Ends the server."""
+        if self.server is not None:
+            self.server.close()
+            self.server = None
+
+    def button(self, service: Service) -> Button:
+        """Calls a Trigger service and waits for the answer; to be used from the server's threads."""
+        kind = service_class(service.type)
+        client: Any = self.create_client(kind, service.name)
+        self._handles.append((self.destroy_client, client))
+
+        def press() -> tuple[bool, str]:
+            if not client.service_is_ready():
+                return False, f"{service.name}: nobody serves it; is the vehicle's process running?"
+            answered = threading.Event()
+            future = client.call_async(kind.Request())
+            future.add_done_callback(lambda _: answered.set())
+            if not answered.wait(ANSWER_S):
+                client.remove_pending_request(future)
+                return False, f"{service.name}: no answer within {ANSWER_S:.1f} s"
+            answer = future.result()
+            if answer is None:
+                return False, f"{service.name}: the call failed"
+            return bool(
+                answer.success
+            ), f"{service.name}: {answer.message or ('done' if answer.success else 'refused')}"
+
+        return press
+
+
+def _command(msg: Any, slots: dict[str, Any], source: str) -> Any:
+    return convert.command_from_msg(msg, slots, source)
