@@ -1,0 +1,312 @@
+// giljabi._core.solver: one class over every built-in model. Names, shapes and errors live in
+// giljabi/solver.py.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <array>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "giljabi/models/bicycle.hpp"
+#include "giljabi/models/vessel.hpp"
+#include "giljabi/models/vessel_rudder.hpp"
+#include "giljabi/solver/ocp.hpp"
+#include "registry.hpp"
+
+namespace py = pybind11;
+
+namespace {
+
+using giljabi::solver::Report;
+using giljabi::solver::Table;
+using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
+
+// What Python sees of an Ocp, whatever its model.
+struct Solver {
+  std::string model;
+  int horizon = 0, nx = 0, nu = 0, np = 0, nh = 0;
+  double dt = 0.0;
+  std::vector<std::string> states, inputs, constraints;
+  std::vector<std::string> parameters, non_negative;  // per stage
+  std::vector<std::string> constants, positive;       // one value
+  std::map<std::string, Table*> tables;
+  std::map<std::string, double*> numbers;  // constants and real-valued options
+  std::map<std::string, int*> counts;      // integer options
+  std::mutex busy;                         // solves run without the GIL
+
+  virtual ~Solver() = default;
+  virtual bool prepare() = 0;
+  virtual Report feedback(const double* x) = 0;
+  virtual Report solve(const double* x, int max_iterations) = 0;
+  virtual void shift() = 0;
+  virtual void forget() = 0;
+  virtual void changed() = 0;
+  virtual void simulate(const double* x, const double* u, const double* p, double duration, int substeps,
+                        double* next) const = 0;
+  virtual double penalty_cost(const double* x, const double* p, double* h) const = 0;
+};
+
+template <class Model>
+struct SolverOf final : Solver {
+  giljabi::solver::Ocp<Model> ocp;
+
+  SolverOf(const std::string& name, int n, double step) : ocp(n, step) {
+    model = name;
+    horizon = n;
+    dt = step;
+    nx = Model::nx, nu = Model::nu, np = Model::np, nh = Model::nh;
+    states.assign(Model::state_names.begin(), Model::state_names.end());
+    inputs.assign(Model::input_names.begin(), Model::input_names.end());
+    constraints = Model::constraint_names();
+    for (const auto& parameter : Model::parameters()) {
+      parameters.push_back(parameter.name);
+      if (parameter.non_negative) non_negative.push_back(parameter.name);
+    }
+    for (const auto& constant : Model::constants()) {
+      constants.emplace_back(constant.name);
+      if (constant.positive) positive.emplace_back(constant.name);
+      numbers[constant.name] = &(ocp.model.*constant.member);
+    }
+    tables = {{"x", &ocp.x},
+              {"u", &ocp.u},
+              {"x_ref", &ocp.x_ref},
+              {"u_ref", &ocp.u_ref},
+              {"parameters", &ocp.parameters},
+              {"state_lower", &ocp.x_lower},
+              {"state_upper", &ocp.x_upper},
+              {"input_lower", &ocp.u_lower},
+              {"input_upper", &ocp.u_upper},
+              {"state_weights", &ocp.state_weights},
+              {"terminal_weights", &ocp.terminal_weights},
+              {"input_weights", &ocp.input_weights},
+              {"penalty_l1", &ocp.penalty_l1},
+              {"penalty_l2", &ocp.penalty_l2}};
+    numbers["tolerance"] = &ocp.options.tolerance;
+    numbers["step_tolerance"] = &ocp.options.step_tolerance;
+    numbers["violation_tolerance"] = &ocp.options.violation_tolerance;
+    numbers["soft_limit"] = &ocp.options.soft_limit;
+    numbers["state_bound_penalty"] = &ocp.options.state_bound_penalty;
+    numbers["barrier_floor"] = &ocp.feedback_options.barrier_floor;
+    numbers["barrier_tolerance"] = &ocp.feedback_options.barrier_tolerance;
+    numbers["residual_tolerance"] = &ocp.feedback_options.residual_tolerance;
+    counts["qp_iterations"] = &ocp.feedback_options.max_iterations;
+    counts["line_search_steps"] = &ocp.options.line_search_steps;
+  }
+
+  bool prepare() override { return ocp.prepare(); }
+  Report feedback(const double* x) override { return ocp.feedback(x); }
+  Report solve(const double* x, int max_iterations) override { return ocp.solve(x, max_iterations); }
+  void shift() override { ocp.shift(); }
+  void forget() override { ocp.forget(); }
+  void changed() override { ocp.changed(); }
+  void simulate(const double* x, const double* u, const double* p, double duration, int substeps,
+                double* next) const override {
+    ocp.simulate(x, u, p, duration, substeps, next);
+  }
+  double penalty_cost(const double* x, const double* p, double* h) const override {
+    return ocp.penalty_cost(x, p, h);
+  }
+};
+
+template <class Model>
+std::unique_ptr<Solver> make(const std::string& name, int horizon, double dt) {
+  return std::make_unique<SolverOf<Model>>(name, horizon, dt);
+}
+
+using Factory = std::unique_ptr<Solver> (*)(const std::string&, int, double);
+
+const std::map<std::string, Factory>& models() {
+  using namespace giljabi::models;
+  static const std::map<std::string, Factory> all = {
+      {"bicycle", make<Bicycle<4, true>>},
+      {"bicycle_disc", make<Bicycle<1, false>>},
+      {"vessel", make<Vessel<3, false>>},
+      {"vessel_rudder", make<VesselRudder<4, true>>},
+  };
+  return all;
+}
+
+const double* check(const Array& a, int size, const char* what) {
+  if (a.size() != size)
+    throw py::value_error(std::string(what) + " has " + std::to_string(a.size()) + " values; " +
+                          std::to_string(size) + " are expected");
+  return a.data();
+}
+
+std::string status_name(giljabi::solver::Status status) {
+  static constexpr const char* names[] = {"converged", "feasible", "infeasible", "bad_input"};
+  return names[static_cast<int>(status)];
+}
+
+// "disc_1@stage 7"; "" when nothing is violated.
+std::string worst_name(const Solver& s, const giljabi::solver::Worst& worst) {
+  using giljabi::solver::Kind;
+  const auto index = static_cast<std::size_t>(worst.index);
+  std::string name;
+  switch (worst.kind) {
+    case Kind::none:
+      return "";
+    case Kind::quadratic_program:
+      return "quadratic program";
+    case Kind::constraint:
+      name = s.constraints.at(index);
+      break;
+    case Kind::state_lower:
+      name = s.states.at(index) + " lower bound";
+      break;
+    case Kind::state_upper:
+      name = s.states.at(index) + " upper bound";
+      break;
+    case Kind::dynamics:
+      name = s.states.at(index) + " dynamics";
+      break;
+  }
+  return name + "@stage " + std::to_string(worst.stage);
+}
+
+// Report with names.
+struct NamedReport {
+  std::string status, worst;
+  int iterations, qp_iterations;
+  double cost, violation;
+  std::array<double, 4> residuals;  // stationarity, dynamics, inequality, complementarity
+};
+
+NamedReport named(const Solver& s, const Report& r) {
+  return {
+      status_name(r.status),
+      worst_name(s, r.worst),
+      r.iterations,
+      r.qp_iterations,
+      r.cost,
+      r.worst.violation,
+      {r.residuals.stationarity, r.residuals.dynamics, r.residuals.inequality, r.residuals.complementarity}};
+}
+
+// Runs f without the GIL, one caller at a time.
+template <class F>
+auto released(Solver& s, F&& f) {
+  py::gil_scoped_release release;
+  const std::lock_guard<std::mutex> lock(s.busy);
+  return f();
+}
+
+void bind(py::module_& m) {
+  m.def("models", [] {
+    std::vector<std::string> names;
+    for (const auto& entry : models()) names.push_back(entry.first);
+    return names;
+  });
+  py::class_<NamedReport>(
+      m, "Report", "What one solve reached; residuals: stationarity, dynamics, inequality, complementarity.")
+      .def_readonly("status", &NamedReport::status)
+      .def_readonly("worst", &NamedReport::worst)
+      .def_readonly("iterations", &NamedReport::iterations)
+      .def_readonly("qp_iterations", &NamedReport::qp_iterations)
+      .def_readonly("cost", &NamedReport::cost)
+      .def_readonly("violation", &NamedReport::violation)
+      .def_readonly("residuals", &NamedReport::residuals);
+  py::class_<Solver>(m, "Solver", "One problem of a built-in model; giljabi.solver.Ocp checks what goes in.")
+      .def(py::init([](const std::string& name, int horizon, double dt) {
+             const auto found = models().find(name);
+             if (found == models().end()) throw py::value_error("no model '" + name + "'");
+             if (horizon < 1 || horizon > 10000) throw py::value_error("horizon must be 1 to 10000 stages");
+             if (!(dt > 0.0) || !std::isfinite(dt))
+               throw py::value_error("dt must be a positive number of seconds");
+             return found->second(name, horizon, dt);
+           }),
+           py::arg("model"), py::arg("horizon"), py::arg("dt"))
+      .def_readonly("model", &Solver::model)
+      .def_readonly("horizon", &Solver::horizon)
+      .def_readonly("dt", &Solver::dt)
+      .def_readonly("states", &Solver::states)
+      .def_readonly("inputs", &Solver::inputs)
+      .def_readonly("constraints", &Solver::constraints)
+      .def_readonly("parameters", &Solver::parameters)
+      .def_readonly("non_negative", &Solver::non_negative)
+      .def_readonly("constants", &Solver::constants)
+      .def_readonly("positive", &Solver::positive)
+      .def_property_readonly("tables",
+                             [](const Solver& s) {
+                               std::vector<std::string> names;
+                               for (const auto& entry : s.tables) names.push_back(entry.first);
+                               return names;
+                             })
+      .def_property_readonly("settings",
+                             [](const Solver& s) {
+                               std::vector<std::string> names;
+                               for (const auto& entry : s.numbers) names.push_back(entry.first);
+                               for (const auto& entry : s.counts) names.push_back(entry.first);
+                               return names;
+                             })
+      .def(
+          "table",
+          [](py::object self, const std::string& name) {
+            Table& t = *self.cast<Solver&>().tables.at(name);
+            return py::array_t<double>({t.rows, t.columns}, t.data.data(),
+                                       self);  // a view; keeps the solver alive
+          },
+          py::arg("name"))
+      .def(
+          "get",
+          [](const Solver& s, const std::string& name) {
+            const auto count = s.counts.find(name);
+            return count != s.counts.end() ? static_cast<double>(*count->second) : *s.numbers.at(name);
+          },
+          py::arg("name"))
+      .def(
+          "set",
+          [](Solver& s, const std::string& name, double value) {
+            const auto count = s.counts.find(name);
+            if (count != s.counts.end())
+              *count->second = static_cast<int>(value);
+            else
+              *s.numbers.at(name) = value;
+            s.changed();
+          },
+          py::arg("name"), py::arg("value"))
+      .def("prepare", [](Solver& s) { return released(s, [&] { return s.prepare(); }); })
+      .def(
+          "feedback",
+          [](Solver& s, const Array& x) {
+            const double* from = check(x, s.nx, "x");
+            return named(s, released(s, [&] { return s.feedback(from); }));
+          },
+          py::arg("x"))
+      .def(
+          "solve",
+          [](Solver& s, const Array& x, int max_iterations) {
+            const double* from = check(x, s.nx, "x");
+            return named(s, released(s, [&] { return s.solve(from, max_iterations); }));
+          },
+          py::arg("x"), py::arg("max_iterations"))
+      .def("shift", [](Solver& s) { released(s, [&] { s.shift(); }); })
+      .def("forget", &Solver::forget)
+      .def("changed", &Solver::changed)
+      .def(
+          "simulate",
+          [](Solver& s, const Array& x, const Array& u, const Array& p, double duration, int substeps) {
+            py::array_t<double> next(s.nx);
+            if (substeps < 1) throw py::value_error("substeps must be 1 or more");
+            s.simulate(check(x, s.nx, "x"), check(u, s.nu, "u"), check(p, s.np, "p"), duration, substeps,
+                       next.mutable_data());
+            return next;
+          },
+          py::arg("x"), py::arg("u"), py::arg("p"), py::arg("duration"), py::arg("substeps"))
+      .def(
+          "constraint_values",
+          [](Solver& s, const Array& x, const Array& p) {
+            py::array_t<double> h(s.nh);
+            s.penalty_cost(check(x, s.nx, "x"), check(p, s.np, "p"), h.mutable_data());
+            return h;
+          },
+          py::arg("x"), py::arg("p"));
+}
+
+const giljabi::bindings::Registration registration{"solver",
+                                                   "real-time optimal control of the built-in models", bind};
+
+}  // namespace

@@ -1,0 +1,116 @@
+// Structure of a model's Jacobians, found at compile time by running the model with Pattern scalars.
+//
+// Columns are ordered (u, x): inputs first, because the Riccati recursion eliminates them first.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include "giljabi/solver/scalar.hpp"
+
+namespace giljabi::solver {
+
+namespace detail {
+template <class F, int... I>
+constexpr void unroll(F&& f, std::integer_sequence<int, I...>) {
+  (f(std::integral_constant<int, I>{}), ...);
+}
+}  // namespace detail
+
+// Calls f(std::integral_constant<int, i>) for i = 0 .. N-1, unrolled.
+template <int N, class F>
+constexpr void static_for(F&& f) {
+  detail::unroll(f, std::make_integer_sequence<int, N>{});
+}
+
+// Rows are padded to whole SIMD registers; the padding holds zeros.
+constexpr int padded(int n) { return (n + 3) / 4 * 4; }
+
+constexpr bool has(std::uint64_t mask, int column) { return (mask >> column) & 1u; }
+
+template <class Model>
+struct Sparsity {
+  static constexpr int nx = Model::nx, nu = Model::nu, nh = Model::nh, np = Model::np, nz = nx + nu;
+  static_assert(nz <= 64, "one bit per column");
+  template <int n>
+  using Rows = std::array<std::uint64_t, n>;
+
+  struct Trace {
+    Rows<nx> dynamics{};                    // of f(x, u)
+    Rows<(nh > 0 ? nh : 1)> constraints{};  // of h(x)
+  };
+
+  static constexpr Trace trace() {
+    Pattern x[nx] = {}, u[nu] = {}, f[nx] = {}, h[nh > 0 ? nh : 1] = {};
+    double p[np > 0 ? np : 1] = {};
+    for (int i = 0; i < np; ++i) p[i] = 1.0;
+    for (int i = 0; i < nu; ++i) u[i] = Pattern::input(i);
+    for (int i = 0; i < nx; ++i) x[i] = Pattern::input(nu + i);
+    const Model model{};
+    model.dynamics(x, u, p, f);
+    if constexpr (nh > 0) model.constraints(x, p, h);
+    Trace t;
+    for (int i = 0; i < nx; ++i) t.dynamics[i] = f[i].mask;
+    for (int i = 0; i < nh; ++i) t.constraints[i] = h[i].mask;
+    return t;
+  }
+  static constexpr Trace traced = trace();
+
+  // One Runge-Kutta stage: d k_i = fx dy + fu, dy = I + c dk_{i-1}.
+  static constexpr Rows<nx> chain(const Rows<nx>& previous) {
+    Rows<nx> out{};
+    for (int r = 0; r < nx; ++r) {
+      out[r] = traced.dynamics[r];
+      for (int c = 0; c < nx; ++c)
+        if (has(traced.dynamics[r], nu + c)) out[r] |= previous[c];
+    }
+    return out;
+  }
+  // Of the four-stage step: columns (B | A).
+  static constexpr Rows<nx> step_rows() {
+    Rows<nx> rows = traced.dynamics;
+    for (int stage = 1; stage < 4; ++stage) rows = chain(rows);
+    for (int r = 0; r < nx; ++r) rows[r] |= std::uint64_t{1} << (nu + r);
+    return rows;
+  }
+  static constexpr Rows<nx> step = step_rows();
+
+  // Of the constraints: columns x only.
+  static constexpr Rows<(nh > 0 ? nh : 1)> constraint_rows() {
+    Rows<(nh > 0 ? nh : 1)> rows{};
+    for (int r = 0; r < nh; ++r) rows[r] = traced.constraints[r] >> nu;
+    return rows;
+  }
+  static constexpr auto constraints = constraint_rows();
+
+  // Columns that never meet in a row share one direction of differentiation (Curtis, Powell, Reid 1974).
+  struct Colouring {
+    int count = 0;
+    std::array<int, nz> of{};
+  };
+  template <std::size_t n>
+  static constexpr Colouring colour(const std::array<std::uint64_t, n>& rows) {
+    Colouring out;
+    for (int j = 0; j < nz; ++j) {
+      std::uint64_t meets = 0;  // columns that share a row with j
+      for (std::size_t r = 0; r < n; ++r)
+        if (has(rows[r], j)) meets |= rows[r];
+      int c = 0;
+      for (bool clash = true; clash;) {
+        clash = false;
+        for (int i = 0; i < j; ++i) clash = clash || (has(meets, i) && out.of[i] == c);
+        if (clash) ++c;
+      }
+      out.of[j] = c;
+      if (meets != 0 && c + 1 > out.count) out.count = c + 1;
+    }
+    if (out.count == 0) out.count = 1;
+    return out;
+  }
+  static constexpr Colouring dynamics_colours = colour(traced.dynamics);
+  static constexpr Colouring constraint_colours = colour(traced.constraints);
+};
+
+}  // namespace giljabi::solver

@@ -1,0 +1,334 @@
+"""Real-time optimal control: multiple shooting, Gauss-Newton, one QP per tick or a full solve.
+
+The mathematics and an example are in docs/solver.md. Stages are k = 0 .. N (N = horizon); states have nx, inputs nu,
+per-stage parameters np and soft constraints nh components, named in `Ocp.names`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from giljabi._core import solver as _solver
+from giljabi.types import Array, BadInputError
+
+_BOUNDS = ("state_lower", "state_upper", "input_lower", "input_upper")
+_WEIGHTS = ("state_weights", "terminal_weights", "input_weights", "penalty_l1", "penalty_l2")
+
+
+def models() -> list[str]:
+    """Names of the built-in models."""
+    return _solver.models()
+
+
+class Status(str, Enum):
+    """What a solve reached; the value is the plain word."""
+
+    CONVERGED = "converged"  # first-order conditions (feedback: the step) below tolerance
+    FEASIBLE = "feasible"  # hard constraints hold, the optimum is not reached yet
+    INFEASIBLE = "infeasible"  # a hard constraint or `soft_limit` is violated: fall back
+    BAD_INPUT = "bad_input"  # a number that came in was not finite; the trajectory was left as it was
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def usable(self) -> bool:
+        """Whether u0 and the trajectory may be used."""
+        return self in (Status.CONVERGED, Status.FEASIBLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """First-order residuals, infinity norms in the problem's own units; zeros after feedback()."""
+
+    stationarity: float
+    dynamics: float
+    inequality: float
+    complementarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a solve reports; the trajectory itself is in `Ocp.x` and `Ocp.u`.
+
+    u0: (nu,) input of stage 0, always finite and inside its bounds. iterations: linearizations; qp_iterations:
+    factorizations. cost: of the trajectory with penalties. violation: largest one, in its own unit, of which
+    constraint and stage says `worst` ("disc_1@stage 7"; empty when nothing is violated).
+    """
+
+    u0: Array
+    status: Status
+    iterations: int
+    qp_iterations: int
+    cost: float
+    violation: float
+    worst: str
+    residuals: Residuals
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What can be named in a problem, in the order of the arrays."""
+
+    states: tuple[str, ...]
+    inputs: tuple[str, ...]
+    parameters: tuple[str, ...]  # per stage
+    constraints: tuple[str, ...]  # soft, h >= 0
+    constants: tuple[str, ...]  # of the model, one value each
+    settings: tuple[str, ...]  # weights, bounds, penalties, tolerances
+
+
+class Ocp:
+    """An optimal-control problem of a built-in model and its solver.
+
+    Not for use by two threads at once. After construction solves allocate no memory in C++ and never raise for
+    numerical reasons: the result has a status.
+    """
+
+    def __init__(self, model: str, horizon: int, dt: float) -> None:
+        """model: one of models(); horizon: number of stages N (1 .. 10000); dt: stage length [s]."""
+        known = models()
+        if model not in known:
+            raise BadInputError(f"no model '{model}'; known models are {', '.join(known)}{_near(str(model), known)}")
+        try:
+            self._core = _solver.Solver(model, horizon, dt)
+        except (TypeError, ValueError, OverflowError) as e:
+            reason = str(e).splitlines()[0]
+            raise BadInputError(
+                f"Ocp({model!r}, {horizon!r}, {dt!r}): {reason}; horizon is 1 to 10000 stages, dt a time in s above 0"
+            ) from None
+        self.model = model
+        self.horizon = horizon
+        self.dt = dt
+        core = self._core
+        numbers = tuple(n for n in core.settings if n not in core.constants)
+        self.names = Names(
+            states=tuple(core.states),
+            inputs=tuple(core.inputs),
+            parameters=tuple(core.parameters),
+            constraints=tuple(core.constraints),
+            constants=tuple(core.constants),
+            settings=(*_WEIGHTS, *_BOUNDS, *numbers),
+        )
+        self._tables: dict[str, Array] = {name: core.table(name) for name in core.tables}
+        self._components: dict[str, tuple[str, ...]] = {
+            name: self.names.inputs
+            if name.startswith("input")
+            else self.names.constraints
+            if name.startswith("penalty")
+            else self.names.states
+            for name in (*_WEIGHTS, *_BOUNDS)
+        }
+        self._bounds_checked = True
+        self._x: Array = self._tables["x"][:]
+        self._u: Array = self._tables["u"][:]
+        self._x.flags.writeable = False
+        self._u.flags.writeable = False
+
+    @property
+    def x(self) -> Array:
+        """States (N+1, nx) of the trajectory: a read-only view of the solver's memory, changed by every solve."""
+        return self._x
+
+    @property
+    def u(self) -> Array:
+        """Inputs (N, nu) of the trajectory: a read-only view of the solver's memory, changed by every solve."""
+        return self._u
+
+    # --- what the problem is --------------------------------------------------------------------
+
+    def set(self, name: str, value: npt.ArrayLike) -> None:
+        """Sets a number or an array by name; raises BadInputError with the expected shape.
+
+        name: a constant or setting of `names`, a per-stage parameter (scalar or (N+1,)), or `<setting>.<component>`
+        such as "state_upper.v". Weights are (nx,) or (nu,), penalties (nh,), bounds (nx,) or (nu,) for all stages or
+        (N+1, nx) or (N, nu); bounds may be infinite.
+        """
+        core = self._core
+        group, _, component = name.partition(".")
+        if group in self._components:
+            table = self._tables[group]
+            if component:
+                table = self._column(name, table, self._components[group], component)
+            self._assign(name, table, value, infinite=group in _BOUNDS, non_negative=group in _WEIGHTS)
+            self._bounds_checked = self._bounds_checked and group not in _BOUNDS
+        elif name in self.names.parameters:
+            column = self._tables["parameters"][:, self.names.parameters.index(name)]
+            self._assign(name, column, value, non_negative=name in core.non_negative)
+        elif name in core.settings:
+            number = _finite(name, value, ((),))
+            positive = name in core.positive or name not in self.names.constants
+            if positive and not number > 0.0:
+                raise BadInputError(f"{name} is {float(number)}; a number above 0 is expected")
+            if name in ("qp_iterations", "line_search_steps") and not (number == np.floor(number) and number <= 10000):
+                raise BadInputError(f"{name} is {float(number)}; a whole number from 1 to 10000 is expected")
+            core.set(name, float(number))
+        else:
+            known = [*self.names.settings, *self.names.constants, *self.names.parameters]
+            raise BadInputError(
+                f"{self.model} has nothing named '{name}'{_near(name, known)}; known names are {', '.join(known)}"
+            )
+        core.changed()
+
+    def get(self, name: str) -> Array | float:
+        """Value of anything that set() takes: a float, or a copy of the array."""
+        group, _, component = name.partition(".")
+        if group in self._components:
+            table = self._tables[group]
+            out = self._column(name, table, self._components[group], component) if component else table
+            return np.array(out[0] if group in _WEIGHTS else out)
+        if name in self.names.parameters:
+            return np.array(self._tables["parameters"][:, self.names.parameters.index(name)])
+        if name in self._core.settings:
+            return self._core.get(name)
+        known = [*self.names.settings, *self.names.constants, *self.names.parameters]
+        raise BadInputError(f"{self.model} has nothing named '{name}'{_near(name, known)}")
+
+    def set_reference(self, x_ref: npt.ArrayLike, u_ref: npt.ArrayLike | None = None) -> None:
+        """Reference states (N+1, nx) or (nx,), and inputs (N, nu) or (nu,), zero when not given.
+
+        Angles are plain numbers: unwrap the reference so that it stays within pi of the state.
+        """
+        self._assign("x_ref", self._tables["x_ref"], x_ref)
+        self._assign("u_ref", self._tables["u_ref"], np.zeros(len(self.names.inputs)) if u_ref is None else u_ref)
+        self._core.changed()
+
+    def set_parameters(self, p: npt.ArrayLike) -> None:
+        """All per-stage parameters (N+1, np) or (np,), columns as in `names.parameters`."""
+        table = self._tables["parameters"]
+        values = _finite("parameters", p, (table.shape, table.shape[1:]))
+        for name in self._core.non_negative:
+            i = self.names.parameters.index(name)
+            if np.any(values[..., i] < 0.0):
+                raise BadInputError(f"parameter {name} is {float(values[..., i].min())}; 0 or more is expected")
+        table[:] = values
+        self._core.changed()
+
+    def set_guess(self, x: npt.ArrayLike, u: npt.ArrayLike | None = None) -> None:
+        """First guess of states (N+1, nx) or (nx,) and inputs (N, nu) or (nu,); forgets the multipliers."""
+        self._assign("x guess", self._tables["x"], x)
+        self._assign("u guess", self._tables["u"], np.zeros(len(self.names.inputs)) if u is None else u)
+        self._core.forget()
+
+    # --- solving --------------------------------------------------------------------------------
+
+    def shift(self) -> None:
+        """Moves the trajectory one stage (dt) towards the present; the last stage is repeated."""
+        self._core.shift()
+
+    def prepare(self) -> None:
+        """First phase of a real-time iteration, before the state is known: linearizes and factorizes."""
+        self._check_bounds()
+        self._core.prepare()
+
+    def feedback(self, x: npt.ArrayLike) -> Result:
+        """Second phase: one QP for the measured state (nx,); prepares first when that was not done."""
+        self._check_bounds()
+        return self._result(self._core.feedback(self._state(x)))
+
+    def solve(self, x: npt.ArrayLike, max_iterations: int = 100) -> Result:
+        """Full SQP from the present guess for the state (nx,), until the residuals are below `tolerance`."""
+        self._check_bounds()
+        if not isinstance(max_iterations, (int, np.integer)) or not 1 <= max_iterations <= 100000:
+            raise BadInputError(f"max_iterations is {max_iterations!r}; a whole number from 1 to 100000 is expected")
+        return self._result(self._core.solve(self._state(x), int(max_iterations)))
+
+    def simulate(self, x: npt.ArrayLike, u: npt.ArrayLike, duration: float, substeps: int = 10) -> Array:
+        """State (nx,) after `duration` [s] under the model with constant input (nu,) and stage 0's parameters."""
+        nx, nu = len(self.names.states), len(self.names.inputs)
+        p = self._tables["parameters"][0]
+        return self._core.simulate(
+            _finite("x", x, ((nx,),)), _finite("u", u, ((nu,),)), p, float(duration), int(substeps)
+        )
+
+    def constraint_values(self, x: npt.ArrayLike, stage: int = 0) -> Array:
+        """Soft constraints h (nh,) in a state (nx,) with a stage's parameters; negative is violated."""
+        nx = len(self.names.states)
+        return self._core.constraint_values(_finite("x", x, ((nx,),)), self._tables["parameters"][stage])
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _state(self, x: npt.ArrayLike) -> Array:
+        shape = (len(self.names.states),)
+        a = _array("x", x, (shape,))
+        return np.ascontiguousarray(a)  # not finite: the status says bad_input
+
+    def _result(self, report: _solver.Report) -> Result:
+        return Result(
+            u0=self._u[0].copy(),
+            status=Status(report.status),
+            iterations=report.iterations,
+            qp_iterations=report.qp_iterations,
+            cost=report.cost,
+            violation=report.violation,
+            worst=report.worst,
+            residuals=Residuals(*report.residuals),
+        )
+
+    def _check_bounds(self) -> None:
+        if self._bounds_checked:
+            return
+        for kind, names in (("state", self.names.states), ("input", self.names.inputs)):
+            lower, upper = self._tables[f"{kind}_lower"], self._tables[f"{kind}_upper"]
+            bad = np.argwhere(lower > upper if kind == "state" else lower >= upper)
+            if len(bad):
+                k, i = bad[0]
+                raise BadInputError(
+                    f"{kind}_lower.{names[i]} is {lower[k, i]} and {kind}_upper.{names[i]} is {upper[k, i]} at stage "
+                    f"{k}; a lower bound below the upper bound is expected"
+                )
+        self._bounds_checked = True
+
+    def _column(self, name: str, table: Array, components: Sequence[str], component: str) -> Array:
+        if component not in components:
+            raise BadInputError(
+                f"'{name}' names no component{_near(component, components)}; known are {', '.join(components)}"
+            )
+        return table[:, components.index(component)]
+
+    @staticmethod
+    def _assign(
+        name: str, into: Array, value: npt.ArrayLike, infinite: bool = False, non_negative: bool = False
+    ) -> None:
+        shapes: tuple[tuple[int, ...], ...] = (into.shape[1:],) if into.shape[0] == 1 else (into.shape[1:], into.shape)
+        values = _array(name, value, shapes) if infinite else _finite(name, value, shapes)
+        if np.any(np.isnan(values)):
+            raise BadInputError(f"{name} holds a NaN; numbers are expected")
+        if non_negative and np.any(values < 0.0):
+            raise BadInputError(f"{name} holds {float(values.min())}; 0 or more is expected")
+        into[...] = values
+
+
+def _array(name: str, value: npt.ArrayLike, shapes: tuple[tuple[int, ...], ...]) -> Array:
+    try:
+        a = np.asarray(value)
+        if a.dtype.kind not in "fiub":
+            raise ValueError
+        a = a.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise BadInputError(f"{name} is not an array of real numbers; shape {_shapes(shapes)} is expected") from None
+    if a.shape not in shapes:
+        raise BadInputError(f"{name} has shape {a.shape}; {_shapes(shapes)} is expected")
+    return a
+
+
+def _finite(name: str, value: npt.ArrayLike, shapes: tuple[tuple[int, ...], ...]) -> Array:
+    a = _array(name, value, shapes)
+    if not np.all(np.isfinite(a)):
+        raise BadInputError(f"{name} holds a number that is not finite; finite numbers are expected")
+    return a
+
+
+def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:
+    return " or ".join("a single number" if s == () else str(s) for s in shapes)
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean '{near[0]}'?)" if near else ""
