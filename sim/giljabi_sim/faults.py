@@ -1,0 +1,61 @@
+"""Faults of a scenario: what is wrong when, and whether anything met it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from giljabi_sim.scenario import Fault, Scenario
+
+STEPS = ("estimator", "tracker", "planner", "controller", "supervisor")
+
+
+@dataclass(slots=True)
+class _Active:
+    fault: Fault
+    consumed: int = 0
+
+    def now(self, t: float) -> bool:
+        return self.fault.begin <= t and (self.fault.end is None or t < self.fault.end)
+
+
+class Faults:
+    """Asked by everything that can fail; counts who asked while a fault was on."""
+
+    def __init__(self, faults: Sequence[Fault] = ()) -> None:
+        self._faults = [_Active(f) for f in faults]
+
+    def _met(self, where: Sequence[str], what: str, t: float) -> Fault | None:
+        found = None
+        for a in self._faults:
+            if a.fault.where in where and a.fault.what == what and a.now(t):
+                a.consumed += 1
+                found = a.fault
+        return found
+
+    def sensor(self, name: str, t: float) -> tuple[str, float]:
+        """("silent" or "", offset) of one sensor's reading at time t; call it once for each reading."""
+        offset = self._met((name,), "offset", t)
+        silent = self._met((name,), "silent", t)
+        return ("silent" if silent else ""), (offset.value or 0.0) if offset else 0.0
+
+    def silent(self, name: str, t: float) -> bool:
+        """A driver's line, a step, or `commands` is dead; call it where the bytes or the call would go."""
+        return self._met((name,), "silent", t) is not None
+
+    def report(self) -> list[dict[str, object]]:
+        """What, where, and whether something consumed it."""
+        return [{"what": a.fault.what, "where": a.fault.where, "consumed": a.consumed > 0} for a in self._faults]
+
+
+def build_faults(scenario: Scenario) -> Faults:
+    """Raises BadInputError at the fault's line when it names nothing that can fail so."""
+    m = scenario.platform.model
+    silent = {*m.sensors, *m.drivers, *STEPS, "commands"}
+    offset = {n for n, s in m.sensors.items() if s.kind in ("gnss", "heading")}
+    for i, f in enumerate(scenario.model.faults):
+        known = silent if f.what == "silent" else offset
+        if f.where not in known:
+            what = f"'{f.where}' cannot be {f.what}"
+            raise scenario.error(("faults", i, "where"), f"{what}; one of {', '.join(sorted(known))} is expected")
+    return Faults(scenario.model.faults)

@@ -1,0 +1,205 @@
+"""The judge: outcome, figures and asserts of a run, from ground truth alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from giljabi_sim.expressions import Expression, Value
+from giljabi_sim.geometry import inside, polygon_distance
+from giljabi_sim.truth import Body
+from giljabi_sim.world import World
+
+TRUTH_SIGNALS = (
+    "t", "x", "y", "yaw_deg", "speed", "yaw_rate", "cross_track", "max_cross_track", "progress", "distance", "min_distance",
+    "edge_margin", "min_edge_margin", "path", "outcome",
+)  # fmt: skip
+STACK_SIGNALS = ("armed", "mode", "phase", "position_error", "heading_error_deg")
+MOVING = 0.3  # m/s
+STANDSTILL = 0.12  # m/s
+PATIENCE = 15.0  # s at standstill away from the goal until the outcome is `stopped`
+
+
+@dataclass(slots=True)
+class _AssertState:
+    name: str
+    expression: Expression
+    by: float | None
+    always: bool
+    held: bool
+    decided: bool = False
+    evaluated: bool = False
+
+
+@dataclass(slots=True)
+class Judge:
+    """Watches the world at its own rate and decides once."""
+
+    world: World
+    stack_signals: bool = True  # False where nobody tells what the stack thinks
+    rate_hz: float = 20.0
+    outcome: str = ""
+    t_end: float = 0.0
+    min_distance: float = math.inf
+    min_edge_margin: float = math.inf
+    max_cross_track: float = 0.0
+    path: float = 0.0
+    s: float = 0.0
+    nearest: str = ""
+    signals: dict[str, Value] = field(default_factory=dict)
+    _square: float = 0.0
+    _count: int = 0
+    _last: tuple[float, float] | None = None
+    _still_since: float | None = None
+    _moved: bool = False
+    _asserts: list[_AssertState] = field(default_factory=list)
+    _radius: float = 0.0
+    _lands: list[Any] = field(default_factory=list)
+    _fences: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        scenario = self.world.scenario
+        m = scenario.model
+        known = frozenset({*TRUTH_SIGNALS, *STACK_SIGNALS, *self.world.own.feedback})
+        for i, a in enumerate(m.asserts):
+            e = Expression(a.expression)
+            try:
+                e.check_names(known)
+            except ValueError as error:
+                raise scenario.error(("asserts", i, "expression"), str(error)) from None
+            self._asserts.append(_AssertState(a.name, e, a.by, a.always, a.always))
+        own = self.world.own
+        spec = m.route or m.goal or m.track
+        assert spec is not None
+        default = 2.0 if self.world.route.closed else scenario.platform.model.footprint.length
+        self._radius = spec.arrival_radius or default
+        self.s = 0.0 if self.world.route.closed else self.world.line.project(own.x, own.y).s
+        self._lands = [np.array(p.points) for p in m.world.polygons if p.kind == "land"]
+        self._fences = [np.array(p.points) for p in m.world.polygons if p.kind == "fence"]
+
+    def look(self, t: float, stack: Mapping[str, Value] | None = None) -> str:
+        """Judges the moment t; returns the outcome, empty while the run goes on."""
+        own = self.world.own
+        place = self.world.line.project(own.x, own.y, self.s)
+        self.s = place.s
+        distance = self._distance(own)
+        edge = self._edge_margin(own)
+        self.min_distance = min(self.min_distance, distance)
+        self.min_edge_margin = min(self.min_edge_margin, edge)
+        self.max_cross_track = max(self.max_cross_track, abs(place.offset))
+        if self._last is not None:
+            self.path += math.hypot(own.x - self._last[0], own.y - self._last[1])
+        self._last = (own.x, own.y)
+        if own.speed > MOVING:
+            self._moved = True
+        if self._moved:
+            self._square += place.offset**2
+            self._count += 1
+        outcome = self._outcome(t, own, distance, edge)
+        self.signals = {
+            "t": t, "x": own.x, "y": own.y, "yaw_deg": math.degrees(own.yaw), "speed": own.speed,
+            "yaw_rate": own.yaw_rate, "cross_track": place.offset, "max_cross_track": self.max_cross_track,
+            "progress": self.s / self.world.line.length, "distance": distance, "min_distance": self.min_distance,
+            "edge_margin": edge, "min_edge_margin": self.min_edge_margin, "path": self.path, "outcome": outcome,
+            **own.feedback, **(stack or {}),
+        }  # fmt: skip
+        self._evaluate(t, bool(outcome))
+        if outcome:
+            self.outcome, self.t_end = outcome, t
+        return outcome
+
+    def _outcome(self, t: float, own: Body, distance: float, edge: float) -> str:
+        if distance <= 0.0:
+            return "collision"
+        corners = own.corners
+        if any(polygon_distance(corners, land) <= 0.0 for land in self._lands):
+            return "aground"
+        if edge < 0.0 or any(not all(inside(c, fence) for c in corners) for fence in self._fences):
+            return "fence"
+        end = self.world.line.points[-1]
+        to_go = self.world.line.length - self.s
+        # A lap is over at the line, however far beside its middle; a goal is a place.
+        there = 0.0 if self.world.route.closed else math.hypot(own.x - end[0], own.y - end[1])
+        if to_go <= self._radius and there <= self._radius:
+            return "arrived"
+        if t >= self.world.scenario.model.duration_s - 1e-9:
+            return "timeout"
+        if self._moved and own.speed < STANDSTILL:
+            self._still_since = t if self._still_since is None else self._still_since
+            if t - self._still_since >= PATIENCE:
+                return "stopped"
+        else:
+            self._still_since = None
+        return ""
+
+    def _distance(self, own: Body) -> float:
+        """Least distance between our footprint and anything else's [m]."""
+        best = math.inf
+        bodies = [
+            *((o.name, o.body) for o in self.world.others),
+            *((f"obstacle {i}", b) for i, b in enumerate(self.world.obstacles)),
+        ]
+        reach = math.hypot(own.length, own.width) + abs(own.centre_x)
+        for name, body in bodies:
+            far = math.hypot(body.x - own.x, body.y - own.y) - reach - math.hypot(body.length, body.width)
+            if far > best:
+                continue
+            d = polygon_distance(own.corners, body.corners)
+            if d < best:
+                best, self.nearest = d, name
+        return best
+
+    def _edge_margin(self, own: Body) -> float:
+        """Least room between our corners and the track's edges [m]; infinite without a track."""
+        if not self.world.route.closed:
+            return math.inf
+        widths, margin = self.world.route.half_width, math.inf
+        for corner in own.corners:
+            p = self.world.line.project(float(corner[0]), float(corner[1]), self.s)
+            w = widths[p.segment] * (1.0 - p.fraction) + widths[p.segment + 1] * p.fraction
+            at_end = p.s <= 0.0 or p.s >= self.world.line.length
+            if at_end:
+                p = self.world.line.project(float(corner[0]), float(corner[1]))
+                w = widths[p.segment]
+            margin = min(margin, float(w[0]) - p.offset, float(w[1]) + p.offset)
+        return margin
+
+    def _evaluate(self, t: float, last: bool) -> None:
+        for a in self._asserts:
+            if a.decided or not all(n in self.signals for n in a.expression.names):
+                continue
+            a.evaluated = True
+            true = a.expression(self.signals)
+            if a.always:
+                a.held = a.held and true
+                a.decided = not true
+            elif a.by is not None:
+                if t <= a.by and true:
+                    a.held = a.decided = True
+            elif last:
+                a.held = true
+
+    def report(self) -> dict[str, Any]:
+        """The figures of `giljabi sim --json`; finite numbers or null."""
+        m = self.world.scenario.model
+        rms = math.sqrt(self._square / self._count) if self._count else 0.0
+        out: dict[str, Any] = {
+            "scenario": self.world.scenario.name,
+            "platform": self.world.scenario.platform.name,
+            "seed": m.seed,
+            "outcome": self.outcome or "running",
+            "t_end_s": round(self.t_end, 6),
+            "min_distance_m": round(self.min_distance, 6) if math.isfinite(self.min_distance) else None,
+            "cross_track_rms_m": round(rms, 6),
+            "path_m": round(self.path, 6),
+            "asserts": [{"name": a.name, "held": a.held if a.evaluated else None} for a in self._asserts],
+        }
+        if math.isfinite(self.min_edge_margin):
+            out["min_edge_margin_m"] = round(self.min_edge_margin, 6)
+        if m.faults:
+            out["faults"] = self.world.faults.report()
+        return out

@@ -1,0 +1,50 @@
+"""Device peers: the other end of every wire; they speak the real bytes, encoded by libraries of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from giljabi.platform import Platform
+from giljabi_sim.peers.contract import Chunk, Peer, Wire
+from giljabi_sim.scenario import Actor
+
+if TYPE_CHECKING:
+    from giljabi_sim.world import World
+
+__all__ = ["Chunk", "Peer", "Wire", "build_peers"]
+
+
+def _kinds() -> dict[str, Callable[..., Peer]]:
+    from giljabi_sim.peers.ais import AisPeer
+    from giljabi_sim.peers.can import CanPeer
+    from giljabi_sim.peers.nmea import NmeaPeer
+
+    return {"nmea": NmeaPeer, "ais": AisPeer, "can": CanPeer}
+
+
+def build_peers(platform: Platform, world: World, actors: Sequence[Actor], seed: int) -> dict[str, Peer]:
+    """One peer for every driver, as `simulation.peers` of the platform file says; raises BadInputError with its line."""
+    spec: Any = platform.model.simulation.get("peers", {})
+    kinds = _kinds()
+    if not isinstance(spec, dict):
+        raise platform.error(
+            ("simulation", "peers"), "'simulation.peers' is no mapping; driver: {kind, options} is expected"
+        )
+    for name in spec:
+        if name not in platform.model.drivers:
+            known = ", ".join(platform.model.drivers)
+            raise platform.error(("simulation", "peers", name), f"no driver is called '{name}'; known are {known}")
+    out: dict[str, Peer] = {}
+    for name in platform.model.drivers:
+        if name not in spec:
+            raise platform.error(
+                ("simulation", "peers"), f"driver '{name}' has no peer; one under simulation.peers is expected"
+            )
+        entry = spec[name]
+        key = ("simulation", "peers", name)
+        kind = entry.get("kind") if isinstance(entry, dict) else None
+        if kind not in kinds:
+            raise platform.error(key, f"no peer is called '{kind}'; known are {', '.join(kinds)}")
+        out[name] = kinds[kind](platform, name, world, actors, seed)
+    return out

@@ -1,0 +1,79 @@
+"""Ground truth of one moment; only the simulator and its judge see it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from giljabi.types import Array
+from giljabi_sim.geometry import rectangle
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Rectangle that moves in map."""
+
+    x: float  # m, reference point
+    y: float
+    yaw: float  # rad
+    vx: float  # m/s over ground, body
+    vy: float
+    yaw_rate: float  # rad/s
+    length: float  # m
+    width: float
+    centre_x: float = 0.0  # m, centre of the rectangle ahead of the reference point
+
+    @property
+    def corners(self) -> Array:
+        """Corners (4, 2) in map [m]."""
+        return rectangle(self.x, self.y, self.yaw, self.length, self.width, self.centre_x)
+
+    @property
+    def velocity(self) -> tuple[float, float]:
+        """Velocity of the reference point in map [m/s]."""
+        c, s = math.cos(self.yaw), math.sin(self.yaw)
+        return c * self.vx - s * self.vy, s * self.vx + c * self.vy
+
+    @property
+    def speed(self) -> float:
+        """Speed over ground [m/s]."""
+        return math.hypot(self.vx, self.vy)
+
+    def point(self, x: float, y: float) -> tuple[float, float]:
+        """A body point in map [m]."""
+        c, s = math.cos(self.yaw), math.sin(self.yaw)
+        return self.x + c * x - s * y, self.y + s * x + c * y
+
+    def velocity_at(self, x: float, y: float) -> tuple[float, float]:
+        """Velocity of a body point in map [m/s]."""
+        c, s = math.cos(self.yaw), math.sin(self.yaw)
+        vx, vy = self.vx - self.yaw_rate * y, self.vy + self.yaw_rate * x
+        return c * vx - s * vy, s * vx + c * vy
+
+
+@dataclass(frozen=True, slots=True)
+class Own(Body):
+    """The vehicle under test: body plus what its own sensors feel."""
+
+    ax: float = 0.0  # m/s^2, acceleration of base_link over ground in the body frame
+    ay: float = 0.0
+    feedback: Mapping[str, float] = field(default_factory=dict)  # actuators and wheels: rad, m, rad/s, m/s, N
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Another vehicle and what it tells about itself."""
+
+    name: str
+    kind: str  # vessel, car, pedestrian
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everything at one moment."""
+
+    t: float
+    own: Own
+    others: tuple[Other, ...]

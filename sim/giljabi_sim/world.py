@@ -1,0 +1,138 @@
+"""The world of one scenario: vehicle, other vehicles, weather, and the route in ground truth."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from giljabi.types import BadInputError, Route
+from giljabi_sim.actors import ActorMotion
+from giljabi_sim.faults import build_faults
+from giljabi_sim.geodesy import GeoPoint, LocalFrame
+from giljabi_sim.geometry import Polyline
+from giljabi_sim.noise import Drift, generator
+from giljabi_sim.scenario import HalfWidth, Obstacle, Scenario, Start
+from giljabi_sim.track import Track, find_track, lap_route, load_track, resampled
+from giljabi_sim.truth import Body, Other, Own
+from giljabi_sim.vehicles import build_vehicle
+
+SUBSTEP = 0.02  # s, longest step with the weather held
+
+
+class World:
+    """Ground truth that moves; peers read it and set `vehicle.commands`."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        """Builds everything; raises BadInputError with file:line."""
+        m = scenario.model
+        self.scenario = scenario
+        self.t = 0.0
+        self.frame = LocalFrame(GeoPoint(m.origin.lat_deg, m.origin.lon_deg, m.origin.alt_m))
+        self.faults = build_faults(scenario)
+        self.route, start = build_route(scenario)
+        self.line = Polyline(self.route.points)
+        self.vehicle = build_vehicle(scenario.platform, start)
+        self._actors = [ActorMotion(a, self.line) for a in m.actors]
+        self.obstacles = tuple(_obstacle(o) for o in m.world.obstacles)
+        wind = m.world.wind
+        towards = math.radians(wind.from_deg + 180.0)
+        self._wind = (wind.speed * math.sin(towards), wind.speed * math.cos(towards))
+        self._gust = Drift(generator(m.seed, "wind"), wind.gust, wind.gust_time, 2)
+        self.wind = self._wind
+        to = math.radians(m.world.current.to_deg)
+        self.current = (m.world.current.speed * math.sin(to), m.world.current.speed * math.cos(to))
+        self.friction = m.world.friction
+        self._look()
+
+    def _look(self) -> None:
+        self.own: Own = self.vehicle.own()
+        self.others: tuple[Other, ...] = tuple(a.at(self.t) for a in self._actors)
+
+    def advance(self, t: float) -> None:
+        """Moves time forward to t [s]."""
+        span = t - self.t
+        if span <= 0.0:
+            return
+        n = max(1, math.ceil(span / SUBSTEP - 1e-9))
+        begin = self.t
+        for i in range(n):
+            gust = self._gust.at(begin + span * i / n)
+            self.wind = (self._wind[0] + float(gust[0]), self._wind[1] + float(gust[1]))
+            self.vehicle.step(self, span / n)
+        self.t = t
+        self._look()
+
+
+def _obstacle(o: Obstacle) -> Body:
+    length = o.length if o.length is not None else 2.0 * (o.radius or 0.0)
+    width = o.width if o.width is not None else length
+    return Body(o.position[0], o.position[1], math.radians(o.yaw_deg), 0.0, 0.0, 0.0, length, width)
+
+
+def build_route(scenario: Scenario) -> tuple[Route, Start]:
+    """Route in the scenario's map frame and the start pose; raises BadInputError with file:line."""
+    m = scenario.model
+    if m.track is not None:
+        track = _track(scenario)
+        route = lap_route(track, scenario.platform.model.limits, m.track.speed_max, m.track.use)
+        first, second = route.points[0], route.points[1]
+        yaw = math.degrees(math.atan2(second[1] - first[1], second[0] - first[0]))
+        return route, m.start or Start(x=float(first[0]), y=float(first[1]), yaw_deg=yaw)
+    if m.route is not None:
+        points, spec, key = list(m.route.points), m.route, "route"
+        heading = math.degrees(math.atan2(points[1][1] - points[0][1], points[1][0] - points[0][0]))
+        start = m.start or Start(x=points[0][0], y=points[0][1], yaw_deg=heading)
+    else:
+        assert m.goal is not None
+        start = m.start or Start()
+        points, spec, key = [(start.x, start.y), m.goal.position], m.goal, "goal"
+    xy = np.array(points, dtype=np.float64)
+    if np.min(np.hypot(*np.diff(xy, axis=0).T)) < 0.1:
+        raise scenario.error((key,), "two consecutive points are the same; distinct points are expected")
+    limit = scenario.platform.model.limits.speed_max
+    if spec.speed > limit:
+        raise scenario.error(
+            (key, "speed"), f"{spec.speed} m/s is above the platform's speed_max; at most {limit} is expected"
+        )
+    left, right = _widths(spec.half_width)
+    n = len(points)
+    return (
+        Route(
+            np.column_stack([xy, np.zeros(n)]),
+            np.full(n, spec.speed),
+            np.tile([left, right], (n, 1)),
+            closed=False,
+        ),
+        start,
+    )
+
+
+def _widths(half: HalfWidth | None) -> tuple[float, float]:
+    if half is None:
+        return math.inf, math.inf
+    return half if isinstance(half, tuple) else (half, half)
+
+
+def _track(scenario: Scenario) -> Track:
+    spec = scenario.model.track
+    assert spec is not None
+    path = find_track(spec.file, scenario.file.path.parent)
+    if not path.is_file():
+        raise scenario.error(
+            ("track", "file"), f"no track '{spec.file}'; a path or a name in config/tracks is expected"
+        )
+    track = load_track(path)
+    if spec.start_s > 0.0:
+        points, widths, _, s = resampled(track, 1.0)
+        if spec.start_s >= s[-1]:
+            raise scenario.error(
+                ("track", "start_s"), f"{spec.start_s} m is beyond the lap; less than {s[-1]:.0f} is expected"
+            )
+        k = int(np.searchsorted(s, spec.start_s))
+        points, widths = np.roll(points[:-1], -k, axis=0), np.roll(widths[:-1], -k, axis=0)
+        track = Track(track.name, points, widths[:, 1], widths[:, 0])
+    widest = scenario.platform.model.footprint.width
+    if float(np.min(track.left + track.right)) <= widest:
+        raise BadInputError(f"{path}:1: the track is narrower than the vehicle ({widest} m); a wider one is expected")
+    return track
