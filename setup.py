@@ -148,6 +148,7 @@ setup(
         *(f"giljabi.{p}" for p in ("estimation", "perception", "planning", "control", "safety", "ros", "operator")),
         "giljabi_drivers",
         "giljabi_sim",
+        "giljabi_sim.peers",
     ],
     package_data={"giljabi": ["py.typed", "*.pyi", "_core/*.pyi", "operator/static/*"]},
     ext_modules=[CMakeExtension("giljabi._core")],
@@ -166,6 +167,7 @@ setup(
         "pydantic>=2.6",
         "PyYAML>=6.0",
         "matplotlib>=3.6",
+        "pynmea2>=1.18",  # the simulated devices encode by another library than the drivers decode with
         *DRIVERS,
     ],
     extras_require={
@@ -188,7 +190,6 @@ setup(
             "pybind11>=2.13",
             "cmeel-eigen>=3.4",
             "playwright",
-            "pynmea2",
             "casadi",
         ],
     },

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/scenario.schema.json and docs/platform.schema.json; with --check only says whether they are up to date."""
+"""Writes docs/scenario.schema.json and docs/platform.schema.json; --check says whether they are up to date."""
 
 from __future__ import annotations
 

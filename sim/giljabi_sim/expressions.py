@@ -24,6 +24,11 @@ _ALLOWED = (
 LONGEST = 500
 
 
+def _is_known_call(node: ast.Call) -> bool:
+    known = isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS
+    return known and bool(node.args) and not node.keywords
+
+
 class Expression:
     """A checked expression; raises ValueError saying what is not allowed when built."""
 
@@ -38,19 +43,11 @@ class Expression:
         names = set()
         for node in ast.walk(tree):
             if not isinstance(node, _ALLOWED):
-                raise ValueError(
-                    f"'{type(node).__name__}' is not allowed in '{text}'; comparisons and sums are expected"
-                )
+                raise ValueError(f"'{type(node).__name__}' is not allowed in '{text}'; comparisons are expected")
             if isinstance(node, ast.Constant) and not isinstance(node.value, (int, float, str)):
                 raise ValueError(f"{node.value!r} is not allowed in '{text}'; numbers and texts are expected")
-            if isinstance(node, ast.Call):
-                if (
-                    not isinstance(node.func, ast.Name)
-                    or node.func.id not in _FUNCTIONS
-                    or node.keywords
-                    or not node.args
-                ):
-                    raise ValueError(f"'{text}' calls an unknown function; known are {', '.join(_FUNCTIONS)}")
+            if isinstance(node, ast.Call) and not _is_known_call(node):
+                raise ValueError(f"'{text}' calls an unknown function; known are {', '.join(_FUNCTIONS)}")
             if isinstance(node, ast.Name) and node.id not in _FUNCTIONS:
                 names.add(node.id)
         self.names = frozenset(names)
@@ -69,7 +66,7 @@ class Expression:
         except (TypeError, ZeroDivisionError, OverflowError):
             return False
 
-    def _value(self, node: ast.expr, signals: Signals) -> Any:
+    def _value(self, node: ast.expr, signals: Signals) -> Any:  # noqa: PLR0911
         if isinstance(node, ast.Constant):
             return node.value
         if isinstance(node, ast.Name):

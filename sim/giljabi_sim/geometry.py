@@ -10,11 +10,13 @@ import numpy as np
 from giljabi.types import Array
 
 
-def rectangle(x: float, y: float, yaw: float, length: float, width: float, centre_x: float = 0.0) -> Array:
+def rectangle(  # noqa: PLR0917
+    x: float, y: float, yaw: float, length: float, width: float, centre_x: float = 0.0
+) -> Array:
     """Corners (4, 2) of a body rectangle, counter-clockwise from the rear right; centre_x ahead of (x, y)."""
     c, s = math.cos(yaw), math.sin(yaw)
     body = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]]) * [length, width] + [centre_x, 0.0]
-    return body @ np.array([[c, s], [-s, c]]) + [x, y]
+    return np.asarray(body @ np.array([[c, s], [-s, c]]) + [x, y])
 
 
 def disc(x: float, y: float, radius: float, n: int = 24) -> Array:

@@ -15,7 +15,8 @@ from giljabi_sim.truth import Body
 from giljabi_sim.world import World
 
 TRUTH_SIGNALS = (
-    "t", "x", "y", "yaw_deg", "speed", "yaw_rate", "cross_track", "max_cross_track", "progress", "distance", "min_distance",
+    "t", "x", "y", "yaw_deg", "speed", "yaw_rate", "cross_track", "max_cross_track", "progress", "distance",
+    "min_distance",
     "edge_margin", "min_edge_margin", "path", "outcome",
 )  # fmt: skip
 STACK_SIGNALS = ("armed", "mode", "phase", "position_error", "heading_error_deg")
@@ -112,7 +113,7 @@ class Judge:
             self.outcome, self.t_end = outcome, t
         return outcome
 
-    def _outcome(self, t: float, own: Body, distance: float, edge: float) -> str:
+    def _outcome(self, t: float, own: Body, distance: float, edge: float) -> str:  # noqa: PLR0911
         if distance <= 0.0:
             return "collision"
         corners = own.corners

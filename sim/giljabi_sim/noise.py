@@ -56,5 +56,5 @@ class Schedule:
         if now < self.next - 1e-9:
             return False
         behind = (now - self._start) / self._period - self._phase
-        self._count = int(math.floor(behind + 1e-6)) + 1
+        self._count = math.floor(behind + 1e-6) + 1
         return True

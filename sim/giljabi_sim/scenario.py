@@ -41,9 +41,7 @@ class RouteSpec(Strict):
 
     points: list[Point] = Field(min_length=2)
     speed: float = Field(gt=0, description="m/s")
-    half_width: HalfWidth | None = Field(
-        default=None, description="m free beside the line: both sides or [left, right]"
-    )
+    half_width: HalfWidth | None = Field(default=None, description="m free beside the line: both or [left, right]")
     arrival_radius: float | None = Field(default=None, gt=0, description="m; default the footprint's length")
 
 
@@ -170,9 +168,7 @@ class Fault(Strict):
     """Something that goes wrong for a while."""
 
     what: Literal["silent", "offset"]
-    where: str = Field(
-        description="a sensor, driver or step of the platform file, or `commands` (bytes to the actuators)"
-    )
+    where: str = Field(description="a sensor, driver or step of the platform file, or `commands`")
     begin: float = Field(ge=0, description="s")
     end: float | None = Field(default=None, description="s; default to the end")
     value: float | None = Field(default=None, description="offset: m to the east (gnss), rad (heading)")
@@ -222,9 +218,7 @@ class ScenarioModel(Strict):
     def _one_way(self) -> ScenarioModel:
         given = [n for n in ("route", "goal", "track") if getattr(self, n) is not None]
         if len(given) != 1:
-            raise ValueError(
-                f"{' and '.join(given) or 'nothing'} given; exactly one of route, goal and track is expected"
-            )
+            raise ValueError(f"{' and '.join(given) or 'nothing'} given; one of route, goal and track is expected")
         names = [a.name for a in self.actors]
         if len(set(names)) != len(names):
             raise ValueError("two actors have the same name")
@@ -294,12 +288,13 @@ def load_scenario(
 def _override(file: YamlFile, text: str) -> None:
     """Puts one `key.path=value` into the file's data; the validation that follows judges it."""
     name, equals, value = text.partition("=")
+    text, name = " ".join(text.split()), " ".join(name.split())
     if not equals or not name.strip():
         raise BadInputError(f"--set: '{text}' has no key or no '='; key=value is expected, e.g. world.wind.speed=8")
     try:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError:
-        raise BadInputError(f"--set {name}: '{value}' cannot be read; a YAML value is expected") from None
+        raise BadInputError(f"--set {name}: {value!r} cannot be read; a YAML value is expected") from None
     parts = name.strip().split(".")
     node: Any = file.data
     path: Key = ()

@@ -42,7 +42,7 @@ def find_track(name: str, beside: Path | None = None) -> Path:
     return next((p for p in places if p.is_file()), path)
 
 
-def load_track(path: Path) -> Track:
+def load_track(path: Path) -> Track:  # noqa: PLR0912
     """Reads a track file; raises BadInputError `file:line: what; what is expected`."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -88,11 +88,11 @@ def load_track(path: Path) -> Track:
 
 
 def resampled(track: Track, spacing: float) -> tuple[Array, Array, Array, Array]:
-    """Periodic spline at even spacing, first point repeated: points (n, 2), widths (n, 2) left right, curvature (n,), s."""
+    """Periodic spline, first point repeated: points (n, 2), widths (n, 2) left right, curvature (n,), s (n,)."""
     closed = np.vstack([track.points, track.points[:1]])
     s = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
     spline = CubicSpline(s, closed, bc_type="periodic")
-    n = max(int(round(s[-1] / spacing)), 8)
+    n = max(round(s[-1] / spacing), 8)
     at = np.linspace(0.0, s[-1], n + 1)
     points, d1, d2 = spline(at), spline(at, 1), spline(at, 2)
     curvature = (d1[:, 0] * d2[:, 1] - d1[:, 1] * d2[:, 0]) / np.hypot(d1[:, 0], d1[:, 1]) ** 3
@@ -104,8 +104,10 @@ def resampled(track: Track, spacing: float) -> tuple[Array, Array, Array, Array]
     return np.asarray(points), np.asarray(widths), np.asarray(curvature), at
 
 
-def speed_profile(s: Array, curvature: Array, cap: float, lateral: float, accelerate: float, brake: float) -> Array:
-    """Highest closed-lap speed (n,) [m/s] within lateral, driving and braking acceleration [m/s^2] (forward-backward)."""
+def speed_profile(  # noqa: PLR0917
+    s: Array, curvature: Array, cap: float, lateral: float, accelerate: float, brake: float
+) -> Array:
+    """Highest lap speed (n,) [m/s] within lateral, driving and braking acceleration [m/s^2] (forward-backward)."""
     v2 = np.minimum(cap**2, lateral / np.maximum(np.abs(curvature), 1e-9))
     v2[0] = v2[-1] = min(v2[0], v2[-1])
     ds = np.diff(s)

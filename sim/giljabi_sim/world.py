@@ -12,7 +12,7 @@ from giljabi_sim.faults import build_faults
 from giljabi_sim.geodesy import GeoPoint, LocalFrame
 from giljabi_sim.geometry import Polyline
 from giljabi_sim.noise import Drift, generator
-from giljabi_sim.scenario import HalfWidth, Obstacle, Scenario, Start
+from giljabi_sim.scenario import GoalSpec, HalfWidth, Obstacle, RouteSpec, Scenario, Start
 from giljabi_sim.track import Track, find_track, lap_route, load_track, resampled
 from giljabi_sim.truth import Body, Other, Own
 from giljabi_sim.vehicles import build_vehicle
@@ -79,6 +79,7 @@ def build_route(scenario: Scenario) -> tuple[Route, Start]:
         first, second = route.points[0], route.points[1]
         yaw = math.degrees(math.atan2(second[1] - first[1], second[0] - first[0]))
         return route, m.start or Start(x=float(first[0]), y=float(first[1]), yaw_deg=yaw)
+    spec: RouteSpec | GoalSpec
     if m.route is not None:
         points, spec, key = list(m.route.points), m.route, "route"
         heading = math.degrees(math.atan2(points[1][1] - points[0][1], points[1][0] - points[0][0]))

@@ -96,6 +96,7 @@ class Stack:
         self.controller: Controller = build_step(platform, "controller")
         self.supervisor = Supervisor(platform)
         self.latest = Latest()
+        self.stalled: frozenset[str] = frozenset()  # steps that are not called: what a dead process looks like
         steps = platform.model.steps
         self._rates = {name: Periodic(getattr(steps, name).rate_hz) for name in type(steps).model_fields}
         self._rates["supervisor"] = Periodic(RATE_HZ)
@@ -108,7 +109,9 @@ class Stack:
     def base_rate_hz(self) -> float:
         """The rate `step` wants: the fastest of its parts."""
         steps = self.platform.model.steps
-        return max(self.platform.model.guard.rate_hz, *(getattr(steps, n).rate_hz for n in type(steps).model_fields))
+        return float(
+            max(self.platform.model.guard.rate_hz, *(getattr(steps, n).rate_hz for n in type(steps).model_fields))
+        )
 
     # --- what an operator does ---
 
@@ -133,6 +136,9 @@ class Stack:
         return self.guard.state(now)
 
     # --- one tick ---
+
+    def _due(self, step: str, now: float) -> bool:
+        return self._rates[step].due(now) and step not in self.stalled
 
     def step(self, now: float, received: Mapping[str, Sequence[Received]]) -> list[tuple[str, bytes]]:
         """Bytes that arrived since the last tick, by driver, in; (driver, bytes) due on the wire out."""
@@ -163,7 +169,7 @@ class Stack:
             self._samples.append(sample)
 
     def _estimate(self, now: float) -> None:
-        if not self._rates["estimator"].due(now):
+        if not self._due("estimator", now):
             return
         odom = self.estimator.step(now, self._samples)
         self._samples = []
@@ -174,19 +180,19 @@ class Stack:
         self.guard.odometry(now, odom)
 
     def _track(self, now: float) -> None:
-        if not self._rates["tracker"].due(now):
+        if not self._due("tracker", now):
             return
         self.latest.tracks = self.tracker.step(now, self._detections, self._odometry, self.estimator.origin)
         self._detections, self._odometry = [], []
 
     def _plan(self, now: float) -> None:
-        if self.latest.odom is None or not self._rates["planner"].due(now):
+        if self.latest.odom is None or not self._due("planner", now):
             return
         result = self.planner.step(now, self.latest.odom, self.latest.tracks)
         self.latest.trajectory, self.latest.mission = result.trajectory, result.mission
 
     def _control(self, now: float) -> None:
-        if self.latest.odom is None or not self._rates["controller"].due(now):
+        if self.latest.odom is None or not self._due("controller", now):
             return
         command = self.controller.step(
             now, self.latest.odom, self.latest.joints, self.latest.trajectory, self.guard.output()
@@ -196,7 +202,7 @@ class Stack:
             self.guard.submit(command.source, command.t, now, command.values)
 
     def _supervise(self, now: float) -> None:
-        if not self._rates["supervisor"].due(now):
+        if not self._due("supervisor", now):
             return
         problems: dict[str, Mapping[str, str]] = {name: d.health(now) for name, d in self.drivers.items()}
         problems["estimator"] = self.estimator.health(now)

@@ -24,7 +24,7 @@ def _kinds() -> dict[str, Callable[..., Peer]]:
 
 
 def build_peers(platform: Platform, world: World, actors: Sequence[Actor], seed: int) -> dict[str, Peer]:
-    """One peer for every driver, as `simulation.peers` of the platform file says; raises BadInputError with its line."""
+    """One peer for every driver, as `simulation.peers` says; raises BadInputError with the platform file's line."""
     spec: Any = platform.model.simulation.get("peers", {})
     kinds = _kinds()
     if not isinstance(spec, dict):

@@ -123,7 +123,9 @@ class _Transponder:
 
 
 def _encode(report: dict[str, Any], sequence: int = 0) -> list[str]:
-    return [str(s) for s in encode_dict(report, radio_channel="A", talker_id="AI", seq_id=sequence)]
+    return [
+        str(s) for s in encode_dict(report, radio_channel="A", talker_id="AI", sentence_type="VDM", seq_id=sequence)
+    ]
 
 
 class AisPeer:

@@ -119,7 +119,7 @@ class CanPeer:
 
     # --- commands -----------------------------------------------------------------------------------
 
-    def _obey(self, now: float, chunk: Chunk, world: World) -> str:
+    def _obey(self, now: float, chunk: Chunk, world: World) -> str:  # noqa: PLR0911
         try:
             message = self._db.get_message_by_frame_id(chunk.can_id)
         except KeyError:
@@ -130,7 +130,7 @@ class CanPeer:
             return "length"
         if chunk.data[-1] != self._checksum(message)(chunk.can_id, chunk.data):
             return "checksum"
-        signals: dict[str, Any] = message.decode(chunk.data, decode_choices=False)  # type: ignore[assignment]
+        signals: dict[str, Any] = message.decode(chunk.data, decode_choices=False)
         counter = int(signals["COUNTER"])
         if self._seen_counter.get(message.name) == counter:
             return "counter"

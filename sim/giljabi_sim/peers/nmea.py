@@ -107,7 +107,7 @@ class NmeaPeer:
             self._take(now, chunk.data, world)
         self._watch(now, world)
         own = world.own
-        out = []
+        out: list[bytes] = []
         for schedule, task in self._tasks:
             if schedule.due(now):
                 out.extend(f"{s}\r\n".encode("ascii") for s in task(now, own, world))
@@ -124,7 +124,7 @@ class NmeaPeer:
             if reason:
                 self.rejected[reason] = self.rejected.get(reason, 0) + 1
 
-    def _order(self, now: float, line: bytes, world: World) -> str:
+    def _order(self, now: float, line: bytes, world: World) -> str:  # noqa: PLR0911
         """Obeys one sentence; returns why not, or an empty text."""
         body, star, given = line.partition(b"*")
         if not line.startswith(b"$") or not star:
@@ -186,10 +186,9 @@ class NmeaPeer:
         lat, lon = _degrees_minutes(p.lat_deg, 2, "NS", g), _degrees_minutes(p.lon_deg, 3, "EW", g)
         sigma = math.hypot(g.white_m, g.drift_m)
         mode = {1: "A", 2: "D", 4: "R", 5: "F"}.get(g.quality, "A")
-        out = [
-            pynmea2.GGA("GP", "GGA", (clock, *lat, *lon, str(g.quality), "12", f"{g.hdop:.1f}", f"{p.alt_m:.2f}", "M", "0.0", "M", "", "")),
-            pynmea2.RMC("GP", "RMC", (clock, "A", *lat, *lon, f"{speed:.3f}", f"{course % 360.0:.2f}", date, "", "", mode)),
-        ]  # fmt: skip
+        gga = (clock, *lat, *lon, str(g.quality), "12", f"{g.hdop:.1f}", f"{p.alt_m:.2f}", "M", "0.0", "M", "", "")
+        rmc = (clock, "A", *lat, *lon, f"{speed:.3f}", f"{course % 360.0:.2f}", date, "", "", mode)
+        out = [pynmea2.GGA("GP", "GGA", gga), pynmea2.RMC("GP", "RMC", rmc)]
         if g.gst:
             s = f"{max(sigma, 0.001):.3f}"
             out.insert(0, pynmea2.GST("GP", "GST", (clock, s, s, s, "0.0", s, s, f"{2.0 * sigma:.3f}")))

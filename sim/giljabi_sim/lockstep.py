@@ -1,0 +1,151 @@
+"""The lock-step loop: plant, peers and stack take turns on one clock; all bytes pass driver and guard codecs."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from giljabi.stack import Stack
+from giljabi.types import Origin
+from giljabi_drivers.contract import Received
+from giljabi_sim.expressions import Value
+from giljabi_sim.faults import STEPS
+from giljabi_sim.peers.contract import Chunk, Wire
+from giljabi_sim.scenario import Scenario
+from giljabi_sim.simulation import Simulation
+
+ARM_PERIOD = 0.5  # s between attempts
+CAN_FRAME = struct.Struct("<IB3x8s")  # Linux struct can_frame, little-endian hosts
+CAN_ID_MASK = 0x1FFFFFFF
+
+
+class Recorder(Protocol):
+    """Takes what happens; the loop itself writes nothing."""
+
+    def tick(self, now: float, simulation: Simulation, stack: Stack) -> None:
+        """Called once a tick, after everything."""
+
+    def wire(self, now: float, device: str, outward: bool, chunk: Chunk) -> None:
+        """One chunk; outward: from the stack to the device."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What a run gave: the figures, and why it would not arm if it did not."""
+
+    report: dict[str, Any]
+    reasons: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class _Wires:
+    """Bytes under way, each due at a time; latency is simulated, not suffered."""
+
+    latency: float
+    queue: deque[tuple[float, str, Chunk]] = field(default_factory=deque)
+
+    def put(self, now: float, device: str, chunk: Chunk) -> None:
+        self.queue.append((now + self.latency, device, chunk))
+
+    def take(self, now: float) -> dict[str, list[Chunk]]:
+        out: dict[str, list[Chunk]] = {}
+        while self.queue and self.queue[0][0] <= now + 1e-9:
+            _, device, chunk = self.queue.popleft()
+            out.setdefault(device, []).append(chunk)
+        return out
+
+
+class LockStep:
+    """One scenario against one stack; same scenario and seed, same bytes."""
+
+    def __init__(self, scenario: Scenario, recorder: Recorder | None = None, latency: float = 0.0) -> None:
+        """latency: seconds each way beyond the tick that a command takes anyway."""
+        self.scenario = scenario
+        self.simulation = Simulation(scenario, stack_signals=True)
+        self.stack = Stack(scenario.platform)
+        o = scenario.model.origin
+        self.stack.estimator.origin = Origin(o.lat_deg, o.lon_deg, o.alt_m)
+        self.stack.set_route(self.simulation.world.route)
+        self._recorder = recorder
+        self._rate = max(self.stack.base_rate_hz, 20.0)
+        self._to_stack, self._to_devices = _Wires(latency), _Wires(latency)
+        self._armed_once = False
+        self._arm_tick = 0
+        self._reasons: Sequence[str] = ()
+
+    def run(self, progress: Callable[[float], None] | None = None) -> Result:
+        """Runs until there is an outcome."""
+        judge_every = max(1, round(self._rate / self.simulation.judge.rate_hz))
+        tick = 0
+        while True:
+            now = tick / self._rate
+            self._tick(now)
+            if tick % judge_every == 0 and self.simulation.judge.look(now, self._signals(now)):
+                break
+            if progress is not None and tick % 100 == 0:
+                progress(now)
+            tick += 1
+        return Result(self.simulation.judge.report(), () if self._armed_once else self._reasons)
+
+    def _tick(self, now: float) -> None:
+        simulation, stack = self.simulation, self.stack
+        for device, chunks in simulation.step(now, self._to_devices.take(now)).items():
+            for chunk in chunks:
+                self._to_stack.put(now, device, chunk)
+        received: dict[str, list[Received]] = {}
+        for device, chunks in self._to_stack.take(now).items():
+            received[device] = [Received(now, c.data, c.can_id) for c in chunks]
+            self._note(now, device, False, chunks)
+        stack.stalled = frozenset(n for n in STEPS if simulation.world.faults.silent(n, now))
+        for device, data in stack.step(now, received):
+            chunk = self._unframe(device, data)
+            self._to_devices.put(now, device, chunk)
+            self._note(now, device, True, (chunk,))
+        self._arm(now)
+        if self._recorder is not None:
+            self._recorder.tick(now, simulation, stack)
+
+    def _unframe(self, device: str, data: bytes) -> Chunk:
+        """A CAN frame out of struct can_frame; a byte stream as it is."""
+        if self.simulation.peers[device].wire is Wire.SERIAL:
+            return Chunk(data)
+        can_id, size, payload = CAN_FRAME.unpack(data)
+        return Chunk(payload[:size], can_id & CAN_ID_MASK)
+
+    def _note(self, now: float, device: str, outward: bool, chunks: Sequence[Chunk]) -> None:
+        if self._recorder is not None:
+            for chunk in chunks:
+                self._recorder.wire(now, device, outward, chunk)
+
+    def _arm(self, now: float) -> None:
+        """What an operator does: arms as soon as the stack lets him, then starts the mission; once."""
+        if self._armed_once or now < self._arm_tick * ARM_PERIOD:
+            return
+        self._arm_tick += 1
+        self._reasons = self.stack.arm(now)
+        if not self._reasons:
+            self._armed_once = True
+            self.stack.start()
+
+    def _signals(self, now: float) -> Mapping[str, Value]:
+        state, latest, own = self.stack.state(now), self.stack.latest, self.simulation.world.own
+        out: dict[str, Value] = {
+            "armed": state.armed,
+            "mode": state.mode,
+            "phase": latest.mission.phase.value if latest.mission else "",
+            "position_error": math.inf,
+            "heading_error_deg": math.inf,
+        }
+        if latest.odom is not None:
+            out["position_error"] = math.hypot(latest.odom.position[0] - own.x, latest.odom.position[1] - own.y)
+            out["heading_error_deg"] = abs(math.degrees(math.remainder(latest.odom.yaw - own.yaw, 2.0 * math.pi)))
+        return out
+
+
+def run_scenario(scenario: Scenario, recorder: Recorder | None = None) -> Result:
+    """Builds and runs; the shortest way from a scenario to its figures."""
+    return LockStep(scenario, recorder).run()
