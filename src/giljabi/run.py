@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -20,6 +21,7 @@ from giljabi.children import Child, Children, exit_words
 from giljabi.clock import OFFSET_ENV, make_offset_ns
 from giljabi.nodes import MODULES, ProcessSpec, RunSpec, processes
 from giljabi.platform import Platform, find_platform, load_platform, share_dir
+from giljabi.ros_env import ros_environment
 from giljabi.rundir import DOMAIN_ENV, RUN_ENV, RunDir
 from giljabi.tell import heard
 from giljabi.types import BadInputError
@@ -60,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
     timeout = args.timeout if args.timeout is not None else (UNTIL_DONE_TIMEOUT_S if args.until_done else math.inf)
     if not timeout > 0.0:
         raise BadInputError(f"--timeout {timeout}; a number of seconds above 0 is expected")
-    devices = _devices(args.device, platform)
-    scenario = _scenario(args, platform)
+    devices = check_devices(args.device, platform)
+    scenario = find_scenario(platform, args.scenario or "", args.hardware)
     track = _file("--track", args.track) if args.track else None
     if track is not None and args.hardware:
         raise BadInputError("--track goes with a simulated run; give a scenario with a route to --hardware")
@@ -87,7 +89,8 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def _devices(pairs: list[str], platform: Platform) -> dict[str, str]:
+def check_devices(pairs: list[str], platform: Platform) -> dict[str, str]:
+    """NAME=URL pairs as a dict; raises BadInputError for one that is none or for no driver of the platform."""
     devices = {}
     for pair in pairs:
         name, equals, url = pair.partition("=")
@@ -107,13 +110,13 @@ def _file(option: str, name: str) -> Path:
     return path.resolve()
 
 
-def _scenario(args: argparse.Namespace, platform: Platform) -> Path | None:
+def find_scenario(platform: Platform, asked: str, hardware: bool) -> Path | None:
     """Scenario file: the one asked for (also by its name in config/scenarios), else the platform's; hardware: none."""
     folder = share_dir() / "config" / "scenarios"
-    if args.scenario:
-        named = [Path(args.scenario), folder / args.scenario, folder / f"{args.scenario}.yaml"]
-        return _file("--scenario", str(next((p for p in named if p.is_file()), args.scenario)))
-    if args.hardware:
+    if asked:
+        named = [Path(asked), folder / asked, folder / f"{asked}.yaml"]
+        return _file("--scenario", str(next((p for p in named if p.is_file()), asked)))
+    if hardware:
         return None
     name = platform.model.scenario
     found = [p for p in (platform.file.path.parent / name, folder / name) if p.is_file()]
@@ -136,24 +139,31 @@ def _write_json(target: str, result: dict[str, Any]) -> None:
 # --- what children are told -----------------------------------------------------------------------
 
 
+def process_environment(env: Mapping[str, str], run_id: str) -> dict[str, str]:
+    """What all processes of a run find in their environment beside `env`."""
+    one_thread = {n: "1" for n in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS") if n not in env}
+    return {RUN_ENV: run_id, "PYTHONUNBUFFERED": "1"} | one_thread | ros_environment(env)
+
+
 def environment(where: RunDir, offset_ns: int) -> dict[str, str]:
     """Environment of all children: one clock, one DDS domain on this machine only, one thread for linear algebra."""
     env = dict(os.environ)
     # The ROS wheels mark a bootstrapped interpreter; libraries of another environment must not be taken for ours.
     if sys.prefix not in env.get("LD_LIBRARY_PATH", ""):
         env.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)
-    env |= {RUN_ENV: where.id, OFFSET_ENV: str(offset_ns), DOMAIN_ENV: str(where.domain), "PYTHONUNBUFFERED": "1"}
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        env.setdefault(name, "1")
-    env.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    return env
+    env |= process_environment(env, where.id)
+    return env | {OFFSET_ENV: str(offset_ns), DOMAIN_ENV: str(where.domain)}
+
+
+def program(process: ProcessSpec, python: str) -> list[str]:
+    """argv that starts a row's executable: as a module of this interpreter where it is one of ours."""
+    module = MODULES.get(process.executable)
+    return [python, "-m", module] if module else [process.executable]
 
 
 def command_line(process: ProcessSpec, spec: RunSpec) -> list[str]:
     """argv of a process; ROS parameters come from the file that `write_parameters` made."""
-    module = MODULES.get(process.executable)
-    program = [sys.executable, "-m", module] if module else [process.executable]
-    argv = [*program, *spec.arguments(process)]
+    argv = [*program(process, sys.executable), *spec.arguments(process)]
     if process.nodes:
         argv += ["--ros-args", "--params-file", str(spec.run_dir / "parameters.yaml")]
         argv += ["-r", f"__ns:=/{spec.namespace.strip('/')}"] if spec.namespace else []

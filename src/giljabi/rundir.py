@@ -47,24 +47,26 @@ def _try_lock(path: Path) -> IO[bytes] | None:
 class RunDir:
     """Directory, logs and domain of one run; `close` removes everything but the logs."""
 
-    def __init__(self, name: str) -> None:
-        """name: what is run, for people. Raises BadInputError when no directory or domain can be had."""
+    def __init__(self, name: str, own_domain: bool = True) -> None:
+        """name: what is run, for people; own_domain: take a DDS domain, else it is -1.
+
+        Raises BadInputError when no directory or domain can be had.
+        """
         base = base_dir()
         try:
             base.mkdir(mode=0o700, parents=True, exist_ok=True)
             if base.stat().st_uid != os.getuid():
                 raise BadInputError(f"{base} belongs to another user; set XDG_RUNTIME_DIR to a folder of your own")
             self._sweep(base)
-            self.id = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{os.getpid()}"
-            self.path = base / self.id
-            self.path.mkdir(mode=0o700)
+            self.path = Path(tempfile.mkdtemp(prefix=f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-", dir=base))
+            self.id = self.path.name
             self._locks = [lock for lock in [_try_lock(self.path / "lock")] if lock]
             self.log_dir = state_dir() / self.id
             self.log_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._prune(state_dir())
         except OSError as e:
             raise BadInputError(f"{e.filename}: {e.strerror}; a writable folder is expected") from None
-        self.domain = self._take_domain(base)
+        self.domain = self._take_domain(base) if own_domain else -1
 
     @staticmethod
     def _sweep(base: Path) -> None:

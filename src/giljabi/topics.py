@@ -47,6 +47,7 @@ ROUTE = Topic("route", "nav_msgs/Path", Qos.LATCHED)
 PLAN = Topic("plan", "nav_msgs/Path", Qos.STREAM, 5.0, 1.0)
 TRAJECTORY = Topic("trajectory", "trajectory_msgs/MultiDOFJointTrajectory", Qos.STREAM, 5.0, 1.0)
 ACTUATOR_COMMANDS = Topic("actuator_commands", "sensor_msgs/JointState", Qos.STREAM, 50.0, 0.2)
+AUTO, MANUAL, WIRE = "auto", "manual", "wire"  # actuator_commands/<source>; wire: what the guard sent last
 MISSION_STATE = Topic("mission/state", "diagnostic_msgs/DiagnosticStatus", Qos.LATCHED, 2.0, 2.0)
 HEARTBEAT = Topic("supervisor/heartbeat", "diagnostic_msgs/DiagnosticStatus", Qos.STREAM, 10.0, 0.5)
 STATE = Topic("state", "diagnostic_msgs/DiagnosticStatus", Qos.LATCHED, 5.0, 1.0)

@@ -13,9 +13,8 @@ from giljabi.ros import convert
 from giljabi.ros.node import StackNode
 from giljabi.stack import merge_joints
 from giljabi.steps import Controller
+from giljabi.topics import AUTO, WIRE
 from giljabi.types import ActuatorCommand, JointState, Odometry, Trajectory
-
-AUTO, WIRE = "auto", "wire"  # what this node wants; what the guard sent
 
 
 class ControllerNode(StackNode):

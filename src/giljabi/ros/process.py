@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from giljabi.nodes import NodeSpec, find_nodes
+from giljabi.ros_env import ros_environment
 from giljabi.types import BadInputError
 
 SPIN_S = 0.1  # longest wait before a signal or the parent's death is seen
@@ -25,17 +26,9 @@ END_WITHIN_S = 4.0  # after that the process leaves without waiting for the midd
 PREFIX = "giljabi-"
 
 
-def ros_environment() -> None:
-    """Defaults that rclpy reads when it is imported and initialised; what the user set stays."""
-    os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    # No shared-memory segments: a killed process would leave them in /dev/shm.
-    os.environ.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
-
-
 def need_rclpy() -> Any:
     """The rclpy module; raises BadInputError with what to do when ROS 2 is missing."""
-    ros_environment()
+    os.environ.update(ros_environment(os.environ))
     try:
         import rclpy
     except ImportError as e:

@@ -1,0 +1,193 @@
+"""Drivers node: bytes to samples, and the guard, the only writer on the wire; services arm and stop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sensor_msgs.msg import JointState as JointStateMsg
+
+from giljabi import topics
+from giljabi.platform import Platform
+from giljabi.registry import build_driver
+from giljabi.ros import convert, status
+from giljabi.ros.node import StackNode
+from giljabi.ros.sensors import STATE_TOPICS, detection_topics, detectors
+from giljabi.ros.status import PartHealth
+from giljabi.ros.wires import Wires
+from giljabi.safety.guard import feedback_slots
+from giljabi.safety.guard_thread import build_guard_thread
+from giljabi.topics import AUTO, MANUAL, WIRE
+from giljabi.types import ActuatorCommand, Detections, GeoDetections, Health, JointState, Odometry, Sample, StackState
+from giljabi_drivers.contract import Driver
+from giljabi_drivers.transport import open_transport
+
+SOURCES = (AUTO, MANUAL)
+WAITS = "waits for the simulated devices"
+STATE_CHECK_HZ = 20.0  # a change of mode is published within this period, else at the row's rate
+
+
+class DriversNode(StackNode):
+    """Owns the descriptors. The guard ticks and writes in its own C++ thread, whatever happens here."""
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
+        self.declare_parameter("devices_file", "")
+        self.declare_parameter("devices", [""])
+        self.guard: Any = None
+        self.wires: Any = None
+
+    def build(self, platform: Platform) -> None:
+        self._slots = feedback_slots(platform)
+        self._drivers: dict[str, Driver] = {name: build_driver(platform, name) for name in platform.model.drivers}
+        self._urls = self._known_urls(platform)
+        self._devices_file = self.get_parameter("devices_file").value
+        self._state: StackState | None = None
+        self._state_told = 0.0
+        self._event = 0
+        self._open_outputs(platform)
+        self._open_inputs()
+        if self._devices_file:
+            self.every(20.0, self._look_for_devices)
+        else:
+            self._open_devices()
+
+    def close(self) -> None:
+        # The guard says its last, disarmed word while the devices are still open.
+        if self.wires is not None:
+            self.wires.end()
+        if self.guard is not None:
+            self.guard.close()
+        if self.wires is not None:
+            self.wires.close()
+        self.guard = self.wires = None
+
+    def _known_urls(self, platform: Platform) -> dict[str, str]:
+        """URL of each device: the platform file's, or those of parameter `devices` (NAME=URL)."""
+        urls = {name: device.device for name, device in platform.model.drivers.items()}
+        for pair in self.get_parameter("devices").value:
+            name, equals, url = pair.partition("=")
+            if equals and name in urls:
+                urls[name] = url
+            elif pair:
+                raise platform.error(("drivers",), f"device '{pair}' is for no driver; known are {', '.join(urls)}")
+        return urls
+
+    def _look_for_devices(self, now: float) -> None:
+        """Takes the URLs of simulated devices as soon as their file is there."""
+        path = Path(self._devices_file)
+        if self.guard is None and path.is_file():
+            data = json.loads(path.read_text(encoding="utf-8"))
+            self._urls |= {name: str(url) for name, url in data.items() if name in self._urls}
+            self._open_devices()
+
+    def _open_devices(self) -> None:
+        transports = {name: open_transport(url) for name, url in self._urls.items()}
+        tables = [
+            replace(table, framing=transports[name].framing)
+            for name, driver in self._drivers.items()
+            if (table := driver.encode_table()) is not None
+        ]
+        self.guard = build_guard_thread(self.platform, tables, self.clock.offset_ns)
+        devices = {name: (driver, transports[name]) for name, driver in self._drivers.items()}
+        self.wires = Wires(devices, self.clock, self._publish_sample, self.guard.set_descriptor, self.caught)
+        self.wires.start()
+
+    # --- outputs ---
+
+    def _open_outputs(self, platform: Platform) -> None:
+        self._by_type = {t.type: self.publisher(t.row, t.to_msg) for t in STATE_TOPICS}
+        self._by_source = {
+            (t.type, source): self.publisher(t.row, t.to_msg)
+            for source in detectors(platform)
+            for t in detection_topics(source)
+        }
+        self._state_out = self.publisher(topics.STATE, status.state_to_msg)
+        self._wire_out = self.publisher(topics.ACTUATOR_COMMANDS.at(WIRE), self._output_to_msg)
+        self.every(STATE_CHECK_HZ, self._publish_state)
+        rate = min(platform.model.guard.rate_hz, self.row(topics.ACTUATOR_COMMANDS).rate_hz)
+        self.every(rate, self._publish_output)
+
+    def _output_to_msg(self, command: ActuatorCommand) -> JointStateMsg:
+        return convert.command_to_msg(command, self._slots)
+
+    def _publish_sample(self, sample: Sample) -> None:
+        """From the reading thread: a sample waits for nothing."""
+        if isinstance(sample, (Detections, GeoDetections)):
+            publish = self._by_source.get((type(sample), sample.source))
+        else:
+            publish = self._by_type.get(type(sample))
+        if publish is None:
+            raise ValueError(f"{type(sample).__name__} from '{sample.source}', which is no sensor of the platform file")
+        publish(sample)
+        if isinstance(sample, JointState):
+            self.guard.joints(sample, self._slots)
+
+    def _publish_state(self, now: float) -> None:
+        if self.guard is None:
+            self._state_out(StackState(now, "standby", False, (WAITS,)))
+            return
+        state = self.guard.state()
+        old = self._state
+        changed = old is None or (state.mode, state.armed, state.reasons) != (old.mode, old.armed, old.reasons)
+        if changed or now - self._state_told >= 1.0 / self.row(topics.STATE).rate_hz:
+            self._state, self._state_told = state, now
+            self._state_out(state)
+        self._event, events = self.guard.events(self._event)
+        for event in events:
+            self.get_logger().info(f"guard: {event.what}")
+
+    def _publish_output(self, now: float) -> None:
+        if self.guard is not None:
+            self._wire_out(ActuatorCommand(now, WIRE, self.guard.output()))
+
+    # --- inputs ---
+
+    def _open_inputs(self) -> None:
+        for source in SOURCES:
+            from_msg = partial(convert.command_from_msg, slot_of=self._slots, source=source)
+            self.subscribe(topics.ACTUATOR_COMMANDS.at(source), from_msg, self._take_command)
+        self.subscribe(topics.HEARTBEAT, status.health_from_msg, self._take_heartbeat)
+        self.subscribe(topics.ODOM, convert.odom_from_msg, self._take_odom)
+        self.serve(topics.ARM, self._arm)
+        self.serve(topics.STOP, self._stop)
+
+    def _take_command(self, command: ActuatorCommand) -> None:
+        if self.guard is not None:
+            self.guard.submit(command.source, command.t, command.values)  # what it refuses, it counts by reason
+
+    def _take_heartbeat(self, health: Health) -> None:
+        if self.guard is not None:
+            self.guard.health(health)
+
+    def _take_odom(self, odom: Odometry) -> None:
+        if self.guard is not None:
+            self.guard.odometry(odom)
+
+    def _arm(self, request: Any) -> tuple[bool, str]:
+        if self.guard is None:
+            return False, WAITS
+        if not request.data:
+            self.guard.disarm("asked by service arm")
+            return True, "disarmed"
+        reasons = self.guard.arm()
+        return not reasons, "; ".join(reasons) or "armed"
+
+    def _stop(self, request: Any) -> tuple[bool, str]:
+        if self.guard is not None:
+            self.guard.stop()
+        return True, "safe outputs until armed again"
+
+    # --- health ---
+
+    def health(self, now: float) -> list[PartHealth]:
+        own = self.get_fully_qualified_name()
+        problems = self.wires.problems(now) if self.wires is not None else {}
+        return super().health(now) + [PartHealth(now, f"{own}/{name}", p) for name, p in problems.items()]
+
+    def problems(self, now: float) -> Mapping[str, str]:
+        return {} if self.guard is not None else {self.get_name(): WAITS}
