@@ -60,7 +60,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-READY = "import signal, time, sys, os; print('ready', os.getpid(), flush=True)\n"
+READY = "import signal, time, sys, os; os.write(1, b'ready %d\\n' % os.getpid())\n"
 
 
 def test_lines_are_heard_and_kept_also_the_last_one_without_an_end(stage: Heard, tmp_path: Path) -> None:
@@ -89,7 +89,8 @@ def test_a_child_of_policy_never_stays_ended(stage: Heard) -> None:
 
 
 def test_the_end_comes_in_order_and_without_a_rest(stage: Heard) -> None:
-    code = READY + "signal.signal(2, lambda *a: (print('end', flush=True), sys.exit(0)))\nwhile True: time.sleep(0.1)"
+    code = "import signal, sys; signal.signal(2, lambda *a: (print('end', flush=True), sys.exit(0)))\n" + READY
+    code += "while True: time.sleep(0.1)"
     stage.start("wire", code, stops=1)
     stage.start("mind", code)
     stage.until(lambda: len(stage.lines) == 2)
