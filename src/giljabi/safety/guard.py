@@ -130,6 +130,14 @@ class Guard:
         """Inputs refused by reason, and values clamped to their limits."""
         return self._core.counters()
 
+    def last_pose(self) -> tuple[float, float, float, float, float]:
+        """(t_stamp, x, y, yaw, speed) of the newest pose that was taken; t_stamp is NaN before the first."""
+        return self._core.last_pose()
+
+    def last_feedback(self) -> dict[str, tuple[float, float]]:
+        """(time of arrival, value) by actuator."""
+        return self._core.last_feedback()
+
     def joints(self, now: float, joints: JointState, slots: Mapping[str, str]) -> None:
         """Feedback of the actuators in a JointState; slots: actuator -> position, velocity or effort."""
         for name, slot in slots.items():

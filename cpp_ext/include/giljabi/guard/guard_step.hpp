@@ -164,9 +164,7 @@ inline void Guard::arming_reasons(double t, Reasons& out) const noexcept {
   if (level_ == Level::ok) {
     return;
   }
-  for (std::size_t i = 0; i < beat_reasons_.size(); ++i) {
-    out.add().add(beat_reasons_[i].view());
-  }
+  out.add_all(beat_reasons_);
   if (beat_reasons_.empty()) {
     out.add().add(level_ == Level::degraded ? "the supervisor says degraded" : "the supervisor says not ok");
   }
@@ -194,9 +192,7 @@ inline void Guard::reasons(Reasons& out) const noexcept {
   if (mode_ != Mode::running) {
     arming_reasons(t_, out);
   } else if (level_ == Level::degraded) {
-    for (std::size_t i = 0; i < beat_reasons_.size(); ++i) {
-      out.add().add(beat_reasons_[i].view());
-    }
+    out.add_all(beat_reasons_);
   }
 }
 

@@ -60,6 +60,12 @@ class Reasons {
     spill_.clear();
     return spill_;
   }
+  void add_all(const Reasons& other) noexcept {
+    for (std::size_t i = 0; i < other.size_; ++i) {
+      add().add(other.items_[i].view());
+    }
+    dropped_ += other.dropped_;
+  }
   void clear() noexcept { size_ = dropped_ = 0; }
   bool empty() const noexcept { return size_ == 0; }
   std::size_t size() const noexcept { return size_; }
