@@ -147,10 +147,9 @@ py::typing::Dict<py::str, py::float_> loop(GuardThread& t) {
 
 void bind_guard_thread(py::module_& m) {
   using py::arg;
-  py::class_<GuardThread>(
-      m, "GuardThread",
-      "A guard on its own thread, which ticks and writes whatever Python does; s of "
-      "CLOCK_MONOTONIC plus offset_ns.")
+  py::class_<GuardThread>(m, "GuardThread",
+                          "A guard on its own thread, which ticks and writes whatever Python does; s of "
+                          "CLOCK_MONOTONIC plus offset_ns.")
       .def(py::init([](const py::object& config, std::int64_t offset_ns, bool realtime) {
              return std::make_unique<GuardThread>(to_config(config), offset_ns, realtime);
            }),
