@@ -2,6 +2,7 @@
 #include "giljabi/codecs/nmea.hpp"
 
 #include <pybind11/pybind11.h>
+#include <pybind11/typing.h>
 
 #include <algorithm>
 #include <string>
@@ -35,7 +36,7 @@ class Sentence {
   }
   std::string_view type() const { return address().substr(talker().size()); }
 
-  py::tuple fields() const {
+  py::typing::Tuple<py::str, py::ellipsis> fields() const {
     std::string_view rest = text();
     std::size_t n = 0;
     for (char c : rest) n += c == ',' ? 1 : 0;
@@ -88,7 +89,7 @@ class Framer {
       throw py::value_error("max_length is " + std::to_string(max_length) + "; 16 to 65536 is expected");
   }
 
-  py::list feed(const py::buffer& data) {
+  py::typing::List<Sentence> feed(const py::buffer& data) {
     const BufferView view(data);
     py::list out;
     framer_.feed(
@@ -100,7 +101,7 @@ class Framer {
 
   std::uint64_t accepted() const { return framer_.accepted(); }
   std::uint64_t skipped_bytes() const { return framer_.skipped_bytes(); }
-  py::dict rejected() const {
+  py::typing::Dict<py::str, int> rejected() const {
     py::dict out;
     for (std::size_t i = 0; i < giljabi::codecs::kNmeaRejects; ++i) {
       const std::uint64_t n = framer_.rejected(static_cast<NmeaReject>(i));
