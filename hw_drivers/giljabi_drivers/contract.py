@@ -37,12 +37,17 @@ class DriverStats:
     accepted: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     ignored: dict[str, int] = field(default_factory=dict)  # accepted, but nothing the stack uses, by message name
+    flagged: dict[str, int] = field(default_factory=dict)  # accepted with a remark, e.g. counter_skipped
     last_t: dict[str, float] = field(default_factory=dict)  # newest receive time by message name
 
     def reject(self, reason: str, n: int = 1) -> None:
         """Counts a dropped message."""
         if n > 0:
             self.rejected[reason] = self.rejected.get(reason, 0) + n
+
+    def flag(self, remark: str) -> None:
+        """Counts a message that was accepted with a remark."""
+        self.flagged[remark] = self.flagged.get(remark, 0) + 1
 
 
 class Driver(Protocol):
