@@ -165,16 +165,19 @@ def load_dbc(path: Path, default_checksum: str = "none") -> Database:
         raise BadInputError(f"{path}:1: cannot be read ({e.strerror}); a DBC file is expected") from None
     if not re.search(r"^\s*BO_ ", text, re.MULTILINE):
         raise BadInputError(f"{path}:1: has no message (BO_); a DBC file is expected")
+    lines, notes = text.splitlines(), []
+    for i, line in enumerate(lines):  # one bad signal must not cost the file
+        if line.lstrip().startswith("SG_ ") and not SIGNAL.match(line):
+            notes.append(f"{path}:{i + 1}: '{line.strip()[:40]}' cannot be read as a signal and is left out")
+            lines[i] = ""
+    text = "\n".join(lines) + "\n"
     try:
         loaded: Any = cantools.database.load_string(text, database_format="dbc", strict=False)
     except Exception as e:  # cantools lets parser, value and key errors through
         found = re.search(r"line (\d+)", str(e))
         what = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise BadInputError(f"{path}:{found.group(1) if found else 1}: {what}; a DBC file is expected") from None
-    out = Database(path, {}, {}, [])
-    for number, line in enumerate(text.splitlines(), 1):  # cantools passes over these without a word
-        if line.lstrip().startswith("SG_ ") and not SIGNAL.match(line):
-            out.notes.append(f"{path}:{number}: '{line.strip()[:40]}' cannot be read as a signal and is left out")
+    out = Database(path, {}, {}, notes)
     definitions = loaded.dbc.attribute_definitions if loaded.dbc else {}
     kind = definitions["ChecksumKind"].default_value if "ChecksumKind" in definitions else default_checksum
     for m in loaded.messages:

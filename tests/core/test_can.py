@@ -147,13 +147,12 @@ def test_every_single_bit_flip_of_a_checksummed_frame_is_rejected() -> None:
         "RADAR_OBJECT_3",
         "RADAR_STATUS",
     ):
-        good = frame(name)
+        d, good = driver(), frame(name)
         for bit in range(8 * len(good.data)):
-            d = driver()
             data = bytearray(good.data)
             data[bit // 8] ^= 1 << bit % 8
             assert d.step(0.0, [Received(0.0, bytes(data), good.can_id)]).samples == (), (name, bit)
-            assert d.stats.rejected == {"checksum": 1}
+            assert d.stats.rejected == {"checksum": bit + 1}
 
 
 def test_counters() -> None:
@@ -184,6 +183,9 @@ def test_what_is_no_frame_of_ours_is_counted() -> None:
     assert d.stats.ignored == {"other": 2}
 
 
+FUZZED = driver()
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(
@@ -199,15 +201,16 @@ def test_what_is_no_frame_of_ours_is_counted() -> None:
     )
 )
 def test_no_frame_raises(received: list[Received]) -> None:
-    d = driver()
+    d = FUZZED
+    before = d.stats.accepted + sum(d.stats.rejected.values())
     d.step(0.0, received)
-    assert d.stats.accepted + sum(d.stats.rejected.values()) == len(received)
+    assert d.stats.accepted + sum(d.stats.rejected.values()) == before + len(received)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_fields_read_what_cantools_reads(data: st.DataObject) -> None:
-    ours = load_dbc(ROOT / "config" / "dbc" / "car.dbc")
+    ours = FUZZED.database
     m = data.draw(st.sampled_from(PEER.messages))
     raw = data.draw(st.binary(min_size=m.length, max_size=m.length))
     wanted = m.decode(raw, decode_choices=False)
@@ -226,6 +229,8 @@ def test_intel_signals_and_public_databases_read_as_cantools_reads(tmp_path: Pat
     for peer, mine in pairs:
         for m in mine.by_key.values():
             p = peer.get_message_by_name(m.name)
+            if m.name == "PCS_HUD":
+                continue  # its signals overlap, which cantools cannot decode
             for _ in range(20):
                 raw = rng.randbytes(p.length)
                 wanted = p.decode(raw, decode_choices=False)
@@ -276,7 +281,7 @@ def test_a_wrong_platform_file_is_an_error_with_its_line(old: str, new: str, wor
         assert word in str(e.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00\xff\x1b" * 99, b"hello\n", b'VERSION ""\nBO_ 5 A: 8\n'])
+@pytest.mark.parametrize("content", [b"", b"\x00\xff\x1b" * 99, b"hello\n", b'VERSION ""\nBO_ 5 A 8 X\n'])
 def test_a_wrong_database_is_an_error_with_its_line(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.dbc"
     path.write_bytes(content)
