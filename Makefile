@@ -11,7 +11,7 @@ EXTRAS := ros,operator,dev
 
 CPP_SOURCES := $(shell find cpp_ext -name '*.cpp' -o -name '*.hpp' -o -name CMakeLists.txt)
 
-.PHONY: help install run test lint format stubs clean
+.PHONY: help install run test lint format clean
 
 help:  ## this list
 	@echo "usage: make TARGET [PLATFORM=ship] [ARGS='...'] [PARTS='...']"
@@ -31,9 +31,6 @@ lint: $(VENV)/built  ## ruff, mypy, clang-format, stubs, version numbers
 format: $(VENV)/built  ## rewrite the sources as lint wants them
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
 	@git ls-files '*.cpp' '*.hpp' | xargs -r $(BIN)/clang-format -i
-
-stubs: $(VENV)/built  ## write the .pyi files of giljabi._core from the built module
-	@scripts/stubs.sh
 
 clean:  ## remove everything that was built, .venv too
 	rm -rf .venv build dist install log out .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # usage: scripts/install_routes.sh [ROUTE]...      routes: wheel pip editable colcon symlink
 # Tries every way to install giljabi, each on a copy of this tree and in a fresh virtual environment, and checks
-# from outside of the tree that the commands, the extension, config/ and launch/ are found. CMake's compiler cache is
-# used when ccache is installed.
+# from outside of the tree that the commands, the extension, config/ and launch/ are found.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/parts.sh
@@ -15,9 +14,6 @@ else
 fi
 unset PYTHONPATH VIRTUAL_ENV AMENT_PREFIX_PATH COLCON_PREFIX_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH
 export PIP_DISABLE_PIP_VERSION_CHECK=1 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
-if command -v ccache >/dev/null; then
-  export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_BASEDIR=$work CCACHE_NOHASHDIR=1
-fi
 version=$(sed -n 's/^VERSION = "\(.*\)"$/\1/p' setup.py)
 
 copy_tree() { # TO

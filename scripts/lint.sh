@@ -11,6 +11,6 @@ part ruff "$bin/ruff" check -q .
 part 'ruff format' "$bin/ruff" format -q --check .
 part clang-format clang_format
 part mypy "$bin/mypy" src hw_drivers sim
-part stubs scripts/stubs.sh --check
+part stubs "$bin/python" scripts/stubs.py
 part versions "$bin/python" scripts/versions.py
 finish "make lint"
