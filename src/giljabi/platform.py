@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
+from giljabi.topics import TOPICS
 from giljabi.types import BadInputError
 from giljabi.yaml_file import Key, Strict, YamlFile
 
@@ -56,6 +57,14 @@ class SafeOutput(Strict):
     rate: float = Field(gt=0, description="unit of the actuator per second")
     hold_s: float = Field(default=0.0, ge=0, description="hold: seconds before the ramp begins")
 
+    @model_validator(mode="after")
+    def _hold_has_a_time(self) -> SafeOutput:
+        if self.action == "hold" and self.hold_s == 0.0:
+            raise ValueError("action is hold without hold_s; hold_s above 0 is expected")
+        if self.action == "ramp" and self.hold_s > 0.0:
+            raise ValueError("action is ramp, but hold_s is given; action: hold is expected")
+        return self
+
 
 class Actuator(Strict):
     """One named actuator: unit, limits, and its safe output."""
@@ -70,9 +79,13 @@ class Actuator(Strict):
     @model_validator(mode="after")
     def _ordered(self) -> Actuator:
         if self.min >= self.max:
-            raise ValueError(f"min {self.min} is not below max {self.max}")
+            raise ValueError(f"min {self.min} is not below max {self.max}; min < max is expected")
         if not self.min <= self.safe.value <= self.max:
-            raise ValueError(f"safe value {self.safe.value} is outside [{self.min}, {self.max}]")
+            raise ValueError(
+                f"safe.value {self.safe.value} is outside the limits; {self.min} to {self.max} is expected"
+            )
+        if self.safe.rate > self.rate_max:
+            raise ValueError(f"safe.rate {self.safe.rate} is above rate_max; at most {self.rate_max} is expected")
         return self
 
     @property
@@ -158,16 +171,6 @@ class PlatformModel(Strict):
     simulation: dict[str, Any] = Field(default_factory=dict, description="plant and peers; read by the simulator only")
     scenario: str = Field(description="default scenario of `giljabi run`, relative to config/scenarios")
 
-    @model_validator(mode="after")
-    def _drivers_exist(self) -> PlatformModel:
-        for group in (self.actuators, self.sensors):
-            for name, part in group.items():
-                if part.driver not in self.drivers:
-                    raise ValueError(
-                        f"{name} names driver '{part.driver}'; known drivers are {', '.join(self.drivers)}"
-                    )
-        return self
-
 
 S = TypeVar("S", bound=Strict)
 
@@ -178,6 +181,28 @@ class Platform:
     def __init__(self, file: YamlFile, model: PlatformModel) -> None:
         self.file = file
         self.model = model
+        self._check()
+
+    def _check(self) -> None:
+        """Rules between parts of the file; raises BadInputError at the line of the part that breaks one."""
+        m = self.model
+        for group, parts in (("actuators", m.actuators), ("sensors", m.sensors)):
+            for name, part in parts.items():
+                if part.driver not in m.drivers:
+                    known = ", ".join(m.drivers)
+                    what = f"no driver is called '{part.driver}'; known are {known}"
+                    raise self.error((group, name, "driver"), what)
+        known_topics = [t.name for t in TOPICS]
+        for name in m.topics:
+            if name not in known_topics:
+                raise self.error(("topics", name), f"no topic is called '{name}'; known are {', '.join(known_topics)}")
+        shortest = 2.0 / m.steps.controller.rate_hz
+        if m.guard.command_timeout_s < shortest:
+            what = f"command_timeout_s {m.guard.command_timeout_s} is shorter than two periods of the controller"
+            raise self.error(("guard", "command_timeout_s"), f"{what}; at least {shortest:g} s is expected")
+        if m.guard.command_timeout_s * m.guard.rate_hz < 1.0:
+            what = f"rate_hz {m.guard.rate_hz} gives no tick within command_timeout_s"
+            raise self.error(("guard", "rate_hz"), f"{what}; at least {1 / m.guard.command_timeout_s:g} is expected")
 
     @property
     def name(self) -> str:

@@ -19,6 +19,8 @@ AWAKE_STEP = 0.2  # s of a step that count at most; a longer gap means that the 
 CONFIRM_S = 0.15  # s a new problem must last, awake
 CLEAR_S = 0.5  # s a raised problem must be gone, awake
 
+FUTURE_S = 0.1  # s a stamp may lie ahead; a clock that is wrong must not look fresh
+
 # What is missing, and what to look at, by kind of sensor.
 SENSOR_WORDS = {
     "gnss": ("no fix", "check the antenna or the cable of '{}'"),
@@ -119,9 +121,9 @@ class Supervisor:
             found["odom", ""] = _Problem(
                 "odom: no estimate yet; it waits for its sensors, or the estimator is not running", degraded=False
             )
-        elif not now - inputs.odom_t <= self._odom_timeout:  # a NaN stamp is no estimate
-            age = now - inputs.odom_t
-            found["odom", ""] = _Problem(f"odom: no estimate for {age:.1f} s; is the estimator running?", False)
+        elif not -FUTURE_S <= now - inputs.odom_t <= self._odom_timeout:  # NaN is neither
+            missing = _age_words("no estimate", now - inputs.odom_t)
+            found["odom", ""] = _Problem(f"odom: {missing}; is the estimator running?", degraded=False)
         for part, problems in inputs.health.items():
             for name, words in problems.items():
                 if ("sensor", name) not in found:
@@ -136,11 +138,14 @@ class Supervisor:
 def _sensor_words(now: float, name: str, sensor: Sensor, stamp: float | None, said: str) -> str:
     """Why a required sensor is not good enough, in its driver's words when `said` has some; else empty."""
     age = math.inf if stamp is None else now - stamp
-    if not sensor.required or age <= sensor.timeout_s:
+    if not sensor.required or -FUTURE_S <= age <= sensor.timeout_s:
         return ""
     missing, look = SENSOR_WORDS[sensor.kind]
-    if math.isnan(age):
-        missing = "its stamp is not a number"
-    else:
-        missing += " yet" if stamp is None else f" for {age:.1f} s"
-    return f"{name}: {said or missing}; {look.format(sensor.driver)}"
+    words = said or (f"{missing} yet" if stamp is None else _age_words(missing, age))
+    return f"{name}: {words}; {look.format(sensor.driver)}"
+
+
+def _age_words(missing: str, age: float) -> str:
+    if not math.isfinite(age):
+        return "its stamp is not a number"
+    return f"{missing} for {age:.1f} s" if age >= 0 else f"its stamp lies {-age:.1f} s ahead"
