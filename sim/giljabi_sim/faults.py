@@ -24,24 +24,24 @@ class Faults:
 
     def __init__(self, faults: Sequence[Fault] = ()) -> None:
         self._faults = [_Active(f) for f in faults]
+        self.t = 0.0  # s on the scenario's clock
 
-    def _met(self, where: Sequence[str], what: str, t: float) -> Fault | None:
+    def _met(self, where: str, what: str) -> Fault | None:
         found = None
         for a in self._faults:
-            if a.fault.where in where and a.fault.what == what and a.now(t):
+            if a.fault.where == where and a.fault.what == what and a.now(self.t):
                 a.consumed += 1
                 found = a.fault
         return found
 
-    def sensor(self, name: str, t: float) -> tuple[str, float]:
-        """("silent" or "", offset) of one sensor's reading at time t; call it once for each reading."""
-        offset = self._met((name,), "offset", t)
-        silent = self._met((name,), "silent", t)
-        return ("silent" if silent else ""), (offset.value or 0.0) if offset else 0.0
+    def offset(self, sensor: str) -> float:
+        """What to add to one reading of a sensor; call it once for each reading."""
+        met = self._met(sensor, "offset")
+        return met.value or 0.0 if met else 0.0
 
-    def silent(self, name: str, t: float) -> bool:
-        """A driver's line, a step, or `commands` is dead; call it where the bytes or the call would go."""
-        return self._met((name,), "silent", t) is not None
+    def silent(self, name: str) -> bool:
+        """A sensor, a driver's line, a step, or `commands` is dead; call it where the bytes or the call would go."""
+        return self._met(name, "silent") is not None
 
     def report(self) -> list[dict[str, object]]:
         """What, where, and whether something consumed it."""

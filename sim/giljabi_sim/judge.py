@@ -41,7 +41,6 @@ class Judge:
     """Watches the world at its own rate and decides once."""
 
     world: World
-    stack_signals: bool = True  # False where nobody tells what the stack thinks
     rate_hz: float = 20.0
     outcome: str = ""
     t_end: float = 0.0
@@ -82,9 +81,9 @@ class Judge:
         self._lands = [np.array(p.points) for p in m.world.polygons if p.kind == "land"]
         self._fences = [np.array(p.points) for p in m.world.polygons if p.kind == "fence"]
 
-    def look(self, t: float, stack: Mapping[str, Value] | None = None) -> str:
-        """Judges the moment t; returns the outcome, empty while the run goes on."""
-        own = self.world.own
+    def look(self, stack: Mapping[str, Value] | None = None) -> str:
+        """Judges the moment; returns the outcome, empty while the run goes on. stack: what the stack thinks, if known."""
+        own, t = self.world.own, self.world.t
         place = self.world.line.project(own.x, own.y, self.s)
         self.s = place.s
         distance = self._distance(own)
@@ -112,6 +111,10 @@ class Judge:
         if outcome:
             self.outcome, self.t_end = outcome, t
         return outcome
+
+    def give_up(self) -> None:
+        """The vehicle never departed."""
+        self.outcome, self.t_end = "timeout", self.world.t
 
     def _outcome(self, t: float, own: Body, distance: float, edge: float) -> str:  # noqa: PLR0911
         if distance <= 0.0:

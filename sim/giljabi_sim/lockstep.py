@@ -19,6 +19,7 @@ from giljabi_sim.scenario import Scenario
 from giljabi_sim.simulation import Simulation
 
 ARM_PERIOD = 0.5  # s between attempts
+DEPARTURE_LIMIT = 60.0  # s until a stack that does not get the vehicle to move has failed
 CAN_FRAME = struct.Struct("<IB3x8s")  # Linux struct can_frame, little-endian hosts
 CAN_ID_MASK = 0x1FFFFFFF
 
@@ -65,7 +66,7 @@ class LockStep:
     def __init__(self, scenario: Scenario, recorder: Recorder | None = None, latency: float = 0.0) -> None:
         """latency: seconds each way beyond the tick that a command takes anyway."""
         self.scenario = scenario
-        self.simulation = Simulation(scenario, stack_signals=True)
+        self.simulation = Simulation(scenario)
         self.stack = Stack(scenario.platform)
         o = scenario.model.origin
         self.stack.estimator.origin = Origin(o.lat_deg, o.lon_deg, o.alt_m)
@@ -84,7 +85,10 @@ class LockStep:
         while True:
             now = tick / self._rate
             self._tick(now)
-            if tick % judge_every == 0 and self.simulation.judge.look(now, self._signals(now)):
+            if tick % judge_every == 0 and self.simulation.judge.look(self._signals(now)):
+                break
+            if not self.simulation.world.departed and now >= DEPARTURE_LIMIT:
+                self.simulation.judge.give_up()
                 break
             if progress is not None and tick % 100 == 0:
                 progress(now)
@@ -100,7 +104,7 @@ class LockStep:
         for device, chunks in self._to_stack.take(now).items():
             received[device] = [Received(now, c.data, c.can_id) for c in chunks]
             self._note(now, device, False, chunks)
-        stack.stalled = frozenset(n for n in STEPS if simulation.world.faults.silent(n, now))
+        stack.stalled = frozenset(n for n in STEPS if simulation.world.faults.silent(n))
         for device, data in stack.step(now, received):
             chunk = self._unframe(device, data)
             self._to_devices.put(now, device, chunk)

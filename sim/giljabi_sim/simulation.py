@@ -16,22 +16,22 @@ from giljabi_sim.world import World
 class Simulation:
     """The vehicle's end of every wire."""
 
-    def __init__(self, scenario: Scenario, stack_signals: bool) -> None:
-        """stack_signals: somebody tells the judge what the stack thinks. Raises BadInputError with file:line."""
+    def __init__(self, scenario: Scenario) -> None:
+        """Raises BadInputError with file:line."""
         self.scenario = scenario
         self.world = World(scenario)
         self.peers = build_peers(scenario.platform, self.world, scenario.model.actors, scenario.model.seed)
-        self.judge = Judge(self.world, stack_signals)
+        self.judge = Judge(self.world)
 
     def step(self, now: float, received: Mapping[str, Sequence[Chunk]]) -> dict[str, list[Chunk]]:
         """Moves the world to `now`, gives every peer what arrived for it; returns what they send, by driver."""
         self.world.advance(now)
-        commands_lost = self.world.faults.silent("commands", now)
+        commands_lost = self.world.faults.silent("commands")
         out: dict[str, list[Chunk]] = {}
         for name, peer in self.peers.items():
             arrived = () if commands_lost else received.get(name, ())
             result = peer.step(now, arrived, self.world)
-            if result.to_send and not self.world.faults.silent(name, now):
+            if result.to_send and not self.world.faults.silent(name):
                 out[name] = list(result.to_send)
         return out
 

@@ -28,6 +28,9 @@ class Vehicle(Protocol):
     def step(self, env: Environment, dt: float) -> None:
         """Advances by dt [s]."""
 
+    def told_to_go(self) -> bool:
+        """True when the propulsion is asked to push."""
+
     def own(self) -> Own:
         """Ground truth now."""
 
@@ -59,6 +62,10 @@ class ShipVehicle:
         self._env = (env.wind, env.current)
         self._plant.step(self.commands["rudder"], self.commands["lever"], env.wind, env.current, dt)
 
+    def told_to_go(self) -> bool:
+        """True when the lever is off zero."""
+        return abs(self.commands["lever"]) > 0.005
+
     def own(self) -> Own:
         """Ground truth now; feedback: rudder [rad], propeller [rad/s], water_speed [m/s]."""
         x, y, psi, u, v, r, rudder, shaft = self._plant.state
@@ -88,6 +95,10 @@ class CarVehicle:
         """Advances by dt [s]."""
         self._env = (env.wind, env.friction)
         self._plant.step(self.commands["steering"], self.commands["force"], *self._env, dt)
+
+    def told_to_go(self) -> bool:
+        """True when there is force to drive."""
+        return self.commands["force"] > 1.0
 
     def own(self) -> Own:
         """Ground truth now; feedback: steering, steering_rate, force and the four wheels' speeds over ground [m/s]."""

@@ -27,12 +27,16 @@ class World:
         """Builds everything; raises BadInputError with file:line."""
         m = scenario.model
         self.scenario = scenario
-        self.t = 0.0
+        self.t = 0.0  # s on the scenario's clock, which starts when the vehicle departs
+        self._now = 0.0
+        self._begin: float | None = None
         self.frame = LocalFrame(GeoPoint(m.origin.lat_deg, m.origin.lon_deg, m.origin.alt_m))
         self.faults = build_faults(scenario)
         self.route, start = build_route(scenario)
         self.line = Polyline(self.route.points)
         self.vehicle = build_vehicle(scenario.platform, start)
+        if start.speed != 0.0:
+            self._begin = 0.0
         self._actors = [ActorMotion(a, self.line) for a in m.actors]
         self.obstacles = tuple(_obstacle(o) for o in m.world.obstacles)
         wind = m.world.wind
@@ -49,18 +53,24 @@ class World:
         self.own: Own = self.vehicle.own()
         self.others: tuple[Other, ...] = tuple(a.at(self.t) for a in self._actors)
 
-    def advance(self, t: float) -> None:
-        """Moves time forward to t [s]."""
-        span = t - self.t
-        if span <= 0.0:
+    @property
+    def departed(self) -> bool:
+        """Whether the scenario's clock runs: a vehicle at rest is moored, or braked, until it is told to go."""
+        return self._begin is not None
+
+    def advance(self, now: float) -> None:
+        """Moves time forward to `now` [s since the simulator began]; before departure only the sensors live."""
+        if self._begin is None and self.vehicle.told_to_go():
+            self._begin = self._now
+        span, self._now = now - self._now, now
+        if self._begin is None or span <= 0.0:
             return
         n = max(1, math.ceil(span / SUBSTEP - 1e-9))
-        begin = self.t
         for i in range(n):
-            gust = self._gust.at(begin + span * i / n)
+            gust = self._gust.at(now - span * (n - i) / n)
             self.wind = (self._wind[0] + float(gust[0]), self._wind[1] + float(gust[1]))
             self.vehicle.step(self, span / n)
-        self.t = t
+        self.t = self.faults.t = now - self._begin
         self._look()
 
 

@@ -144,9 +144,8 @@ class AisPeer:
     def step(self, now: float, received: Sequence[Chunk], world: World) -> PeerResult:
         """Sentences of the vessels that are due; takes no commands."""
         others = {o.name: o for o in world.others}
-        lost = world.faults.sensor(self._sensor, now)[0] if self._transponders else ""
         lines = [line for t in self._transponders for line in t.messages(now, others[t.name], world)]
         deadline = min((min(t.position_t, t.static_t) for t in self._transponders), default=math.inf)
-        if not lines or lost == "silent":
+        if not lines or world.faults.silent(self._sensor):
             return PeerResult((), deadline)
         return PeerResult((Chunk("".join(f"{line}\r\n" for line in lines).encode("ascii")),), deadline)

@@ -113,7 +113,7 @@ class CanPeer:
         if self._slow.due(now):
             out += self._status_frames(own)
         if self._scan is not None and self._scan.due(now):
-            out += self._radar_frames(now, own, world)
+            out += self._radar_frames(own, world)
         times = [self._fast.next, self._slow.next, *([self._scan.next] if self._scan else [])]
         return PeerResult(out, min(times))
 
@@ -181,9 +181,8 @@ class CanPeer:
             data[-1] = self._checksum(message)(message.frame_id, bytes(data))
         return Chunk(bytes(data), message.frame_id)
 
-    def _lost(self, kind: str, now: float, world: World) -> bool:
-        name = self._sensors[kind][0] if kind in self._sensors else kind
-        return world.faults.sensor(name, now)[0] == "silent"
+    def _lost(self, kind: str, world: World) -> bool:
+        return world.faults.silent(self._sensors[kind][0] if kind in self._sensors else kind)
 
     def _fast_frames(self, now: float, own: Own, world: World) -> list[Chunk]:
         o, f = self._o, own.feedback
@@ -192,11 +191,11 @@ class CanPeer:
         yaw_rate = math.degrees(own.yaw_rate) + self._yaw_bias + o.yaw_rate_dps * float(k[0])
         noisy = o.steering_deg * float(self._rng["steer"].standard_normal())
         out: list[Chunk] = []
-        if not self._lost("imu", now, world):
+        if not self._lost("imu", world):
             ax = own.ax + float(bias[0]) + o.acceleration * float(k[1])
             ay = own.ay + float(bias[1]) + o.acceleration * float(k[2])
             out.append(self._frame("KINEMATICS", {"YAW_RATE": yaw_rate, "ACCEL_X": ax, "ACCEL_Y": ay}))
-        if not self._lost("joints", now, world):
+        if not self._lost("joints", world):
             angle = math.degrees(f["steering"]) * self._ratio + noisy
             rate = math.degrees(f["steering_rate"]) * self._ratio
             out.append(self._frame("STEER_ANGLE_SENSOR", {"STEER_ANGLE": angle, "STEER_RATE": rate}))
@@ -215,11 +214,11 @@ class CanPeer:
 
     # --- radar --------------------------------------------------------------------------------------
 
-    def _radar_frames(self, now: float, own: Own, world: World) -> list[Chunk]:
+    def _radar_frames(self, own: Own, world: World) -> list[Chunk]:
         r = self._o.radar
         assert r is not None
         rows = self._radar_rows(r, own, world)
-        if self._lost("detections", now, world):
+        if self._lost("detections", world):
             return []
         rows = sorted(rows, key=lambda row: row["LONG_DIST"])[:RADAR_SLOTS]
         out = [self._frame(f"RADAR_OBJECT_{i}", row) for i, row in enumerate(rows)]

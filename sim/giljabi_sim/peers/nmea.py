@@ -168,10 +168,11 @@ class NmeaPeer:
         drift = self._gnss_drift.at(now)
         white = g.white_m * rng.standard_normal(2)
         jitter = g.velocity_mps * rng.standard_normal(2)
-        lost, offset = world.faults.sensor(self._names.get("gnss", "gnss"), now)
+        name = self._names.get("gnss", "gnss")
+        offset = world.faults.offset(name)
         utc = EPOCH + timedelta(seconds=now)
         clock, date = f"{utc:%H%M%S}.{utc.microsecond // 10000:02d}", f"{utc:%d%m%y}"
-        if lost == "silent":
+        if world.faults.silent(name):
             # A receiver without satellites goes on talking.
             return [
                 pynmea2.GGA("GP", "GGA", (clock, "", "", "", "", "0", "00", "", "", "M", "", "M", "", "")),
@@ -198,17 +199,17 @@ class NmeaPeer:
         c = self._o.compass
         assert c is not None
         error = float(self._compass_drift.at(now)[0]) + c.white_deg * float(self._rng["compass"].standard_normal())
-        lost, offset = world.faults.sensor(self._names.get("heading", "heading"), now)
-        if lost == "silent":
+        name = self._names.get("heading", "heading")
+        if world.faults.silent(name):
             return []
-        heading = (90.0 - math.degrees(own.yaw + offset) + error) % 360.0
+        heading = (90.0 - math.degrees(own.yaw + world.faults.offset(name)) + error) % 360.0
         return [pynmea2.HDT("HE", "HDT", (f"{heading:.2f}" if heading < 359.995 else "0.00", "T"))]
 
     def _rate_of_turn(self, now: float, own: Own, world: World) -> list[pynmea2.NMEASentence]:
         s = self._o.rate_of_turn
         assert s is not None
         rate = -math.degrees(own.yaw_rate) * 60.0 + s.white * float(self._rng["rot"].standard_normal())
-        if world.faults.sensor(self._names.get("imu", "imu"), now)[0] == "silent":
+        if world.faults.silent(self._names.get("imu", "imu")):
             return []
         return [pynmea2.ROT("HE", "ROT", (f"{rate:.2f}", "A"))]
 
@@ -216,7 +217,7 @@ class NmeaPeer:
         s = self._o.rudder
         assert s is not None
         angle = -math.degrees(own.feedback["rudder"]) + s.white * float(self._rng["rsa"].standard_normal())
-        if world.faults.sensor(self._names.get("joints", "joints"), now)[0] == "silent":
+        if world.faults.silent(self._names.get("joints", "joints")):
             return []
         return [pynmea2.RSA("AG", "RSA", (f"{angle:.2f}", "A", "", ""))]
 
@@ -224,7 +225,7 @@ class NmeaPeer:
         s = self._o.propeller
         assert s is not None
         rpm = own.feedback["propeller"] * 60.0 / (2.0 * math.pi) + s.white * float(self._rng["rpm"].standard_normal())
-        if world.faults.sensor(self._names.get("joints", "joints"), now)[0] == "silent":
+        if world.faults.silent(self._names.get("joints", "joints")):
             return []
         return [pynmea2.RPM("ER", "RPM", ("S", "0", f"{rpm:.1f}", "", "A"))]
 
@@ -232,7 +233,7 @@ class NmeaPeer:
         s = self._o.log
         assert s is not None
         knots = (own.feedback["water_speed"] + s.white * float(self._rng["log"].standard_normal())) / KNOT
-        if world.faults.sensor(self._names.get("log", "log"), now)[0] == "silent":
+        if world.faults.silent(self._names.get("log", "log")):
             return []
         return [pynmea2.VHW("VW", "VHW", ("", "T", "", "M", f"{knots:.2f}", "N", f"{knots * 1.852:.2f}", "K"))]
 

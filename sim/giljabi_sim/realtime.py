@@ -1,0 +1,185 @@
+"""The simulated vehicle in real time: the same plant and peers behind pseudo-terminals, sockets and a CAN multicast.
+
+Everything stays on 127.0.0.1. Ends on SIGINT and SIGTERM, and when its parent dies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from giljabi.clock import StackClock
+from giljabi.platform import Platform
+from giljabi.types import BadInputError, GiljabiError
+from giljabi_sim.scenario import load_scenario
+from giljabi_sim.simulation import Simulation
+from giljabi_sim.wires import Line, open_line
+
+RATE_HZ = 100.0
+LONGEST_STEP = 0.25  # s; a longer pause (a suspended machine) is cut out of the simulated time
+OUTCOME_PERIOD = 1.0  # s
+TRUTH_RATE = 10.0  # Hz
+RUNNING = "running"
+
+
+def device_urls(platform: Platform, run_dir: Path) -> dict[str, str]:
+    """Device URL of every driver, as the simulator in `run_dir` wrote them; raises BadInputError when it has not yet."""
+    path = run_dir / "devices.json"
+    try:
+        urls = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise BadInputError(f"{path}:1: no device URLs; a running simulator is expected") from None
+    missing = [n for n in platform.model.drivers if n not in urls]
+    if missing:
+        raise BadInputError(f"{path}:1: no URL for driver '{missing[0]}'; one for every driver is expected")
+    return {str(k): str(v) for k, v in urls.items()}
+
+
+class RealTime:
+    """Simulation, lines and files; one call of `step` is one tick."""
+
+    def __init__(self, simulation: Simulation, run_dir: Path, truth: Path | None) -> None:
+        """Opens every line; raises BadInputError when the folder cannot be written."""
+        self.simulation = simulation
+        self._dir = run_dir
+        _write(run_dir / "mission.json", simulation.mission())
+        spec: Mapping[str, Any] = simulation.scenario.platform.model.simulation.get("peers", {})
+        self.lines: dict[str, Line] = {
+            name: open_line(name, peer.wire, str(spec[name].get("wire", "pty")), run_dir)
+            for name, peer in simulation.peers.items()
+        }
+        self._truth = truth.open("w", encoding="utf-8", buffering=1) if truth is not None else None
+        self._outcome_due = self._truth_due = self._judge_due = 0.0
+        self._final = False
+        _write(run_dir / "devices.json", self.urls)
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Device URL by driver."""
+        return {name: line.url for name, line in self.lines.items()}
+
+    def step(self, now: float) -> None:
+        """Reads every line, moves the world to `now` [s since the start], writes every line."""
+        received = {name: chunks for name, line in self.lines.items() if (chunks := line.read())}
+        for name, chunks in self.simulation.step(now, received).items():
+            self.lines[name].write(chunks)
+        if now >= self._judge_due and not self._final:
+            self._judge_due = now + 1.0 / self.simulation.judge.rate_hz
+            self._final = bool(self.simulation.judge.look())
+            if self._final:
+                self.report()
+        if now >= self._outcome_due:
+            self._outcome_due = now + OUTCOME_PERIOD
+            self.report()
+        if self._truth is not None and now >= self._truth_due:
+            self._truth_due = now + 1.0 / TRUTH_RATE
+            own = self.simulation.world.own
+            row = {"t": now, "x": own.x, "y": own.y, "yaw": own.yaw, "vx": own.vx, "vy": own.vy, **own.feedback}
+            row |= {"outcome": self.simulation.judge.outcome or RUNNING}
+            self._truth.write(json.dumps(row) + "\n")
+
+    def report(self) -> None:
+        """Writes outcome.json in one piece."""
+        figures = self.simulation.judge.report()
+        if not self._final:
+            figures["t_end_s"] = round(self.simulation.world.t, 3)
+        _write(self._dir / "outcome.json", figures)
+
+    def close(self) -> None:
+        """Writes the outcome, closes everything, takes the links away."""
+        self.report()
+        for line in self.lines.values():
+            line.close()
+        if self._truth is not None:
+            self._truth.close()
+
+
+def _write(path: Path, data: Mapping[str, Any]) -> None:
+    """A JSON file that is there whole or not at all."""
+    part = path.with_suffix(".part")
+    try:
+        part.write_text(json.dumps(data, allow_nan=False), encoding="utf-8")
+        part.replace(path)
+    except OSError as e:
+        raise BadInputError(f"{path}: cannot be written ({e.strerror}); a folder that exists is expected") from None
+
+
+def _die_with_parent() -> None:
+    """Asks Linux for SIGTERM when the parent dies."""
+    import ctypes
+
+    pr_set_pdeathsig = 1
+    try:
+        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGTERM, 0, 0, 0)
+    except (OSError, AttributeError):
+        pass  # the parent's identifier is watched as well
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="giljabi-sim-peers",
+        description="The simulated vehicle in real time, behind the devices' real bytes.",
+        epilog="example: giljabi-sim-peers --scenario ship_crossing --run-dir /tmp/run",
+    )
+    parser.add_argument("--scenario", required=True, metavar="F", help="scenario file or name")
+    parser.add_argument("--platform", metavar="P", help="instead of the scenario's platform")
+    parser.add_argument("--track", metavar="F", help="instead of the scenario's track")
+    parser.add_argument("--seed", type=int, metavar="N", help="instead of the scenario's seed")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another value in the scenario")
+    parser.add_argument("--run-dir", required=True, type=Path, metavar="DIR", help="for links, device URLs and outcome")
+    parser.add_argument("--truth", type=Path, metavar="F", help="write the ground truth as JSON lines")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `giljabi-sim-peers`."""
+    args = _arguments(argv)
+    parent = os.getppid()
+    stop: list[int] = []
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    _die_with_parent()
+    try:
+        scenario = load_scenario(args.scenario, args.set, args.track, args.seed, args.platform)
+        shell = RealTime(Simulation(scenario), args.run_dir, args.truth)
+    except GiljabiError as e:
+        print(str(e).replace("\n", " "), file=sys.stderr)
+        return 2 if isinstance(e, BadInputError) else 1
+    print(json.dumps(shell.urls), flush=True)
+    try:
+        _loop(shell, lambda: bool(stop) or os.getppid() != parent)
+    finally:
+        shell.close()
+    return 0
+
+
+def _loop(shell: RealTime, ended: Callable[[], bool]) -> None:
+    """Ticks on the stack's monotonic clock."""
+    clock = StackClock()
+    start, tick = clock.now(), 0
+    last = 0.0
+    while not ended():
+        now = clock.now() - start
+        if now - last > LONGEST_STEP:
+            start += now - last - LONGEST_STEP
+            now = last + LONGEST_STEP
+        shell.step(now)
+        last = now
+        tick = int(now * RATE_HZ) + 1
+        time.sleep(max(tick / RATE_HZ - (clock.now() - start), 0.0))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,236 @@
+"""Real descriptors of the simulated devices: pseudo-terminal, TCP, UDP and CAN over UDP multicast, on 127.0.0.1."""
+
+from __future__ import annotations
+
+import os
+import pty
+import socket
+import struct
+import termios
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from giljabi.types import BadInputError
+from giljabi_sim.peers.contract import Chunk, Wire
+
+LOOPBACK = "127.0.0.1"
+CAN_GROUP = "239.74.163.2"
+CHUNK = 65536
+WAITING = 4096  # bytes kept for a reader that is not there, as a UART's buffer would
+
+
+class Line(Protocol):
+    """One open device."""
+
+    url: str
+
+    def read(self) -> list[Chunk]:
+        """What has arrived; never blocks."""
+
+    def write(self, chunks: Sequence[Chunk]) -> None:
+        """Sends; what does not fit is lost, as on a wire nobody reads."""
+
+    def close(self) -> None:
+        """Closes the descriptors and takes the link away."""
+
+
+class PtyLine:
+    """A serial line: the slave's path is linked into the run folder."""
+
+    def __init__(self, name: str, run_dir: Path) -> None:
+        self._master, self._slave = pty.openpty()
+        attributes = termios.tcgetattr(self._slave)
+        attributes[0] = attributes[1] = attributes[3] = 0  # raw: no echo, no translation, no line editing
+        attributes[2] = termios.CS8 | termios.CREAD | termios.CLOCAL
+        termios.tcsetattr(self._slave, termios.TCSANOW, attributes)
+        os.set_blocking(self._master, False)
+        self._link = run_dir / name
+        if self._link.is_symlink():
+            self._link.unlink()
+        self._link.symlink_to(os.ttyname(self._slave))
+        self.url = f"serial:{self._link}?baud=38400"
+
+    def read(self) -> list[Chunk]:
+        """The slave stays open here too, so a driver may come and go."""
+        try:
+            data = os.read(self._master, CHUNK)
+        except (BlockingIOError, OSError):
+            return []
+        return [Chunk(data)] if data else []
+
+    def write(self, chunks: Sequence[Chunk]) -> None:
+        """Drops what was not read when the buffer is full, the oldest first."""
+        data = b"".join(c.data for c in chunks)
+        try:
+            os.write(self._master, data)
+        except BlockingIOError:
+            termios.tcflush(self._slave, termios.TCIFLUSH)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Ends the terminal."""
+        os.close(self._slave)
+        os.close(self._master)
+        self._link.unlink(missing_ok=True)
+
+
+class TcpLine:
+    """A serial server: listens, one client at a time."""
+
+    def __init__(self) -> None:
+        self._server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._server.bind((LOOPBACK, 0))
+        self._server.listen(1)
+        self._server.setblocking(False)
+        self._client: socket.socket | None = None
+        self.url = f"tcp:{LOOPBACK}:{self._server.getsockname()[1]}"
+
+    def read(self) -> list[Chunk]:
+        """Takes a new client in the place of the old one."""
+        try:
+            client, _ = self._server.accept()
+        except OSError:
+            pass
+        else:
+            self._drop()
+            client.setblocking(False)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._client = client
+        if self._client is None:
+            return []
+        try:
+            data = self._client.recv(CHUNK)
+        except BlockingIOError:
+            return []
+        except OSError:
+            data = b""
+        if not data:
+            self._drop()
+        return [Chunk(data)] if data else []
+
+    def write(self, chunks: Sequence[Chunk]) -> None:
+        """To the client, if there is one."""
+        if self._client is not None:
+            try:
+                self._client.send(b"".join(c.data for c in chunks))
+            except BlockingIOError:
+                pass
+            except OSError:
+                self._drop()
+
+    def _drop(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def close(self) -> None:
+        """Hangs up."""
+        self._drop()
+        self._server.close()
+
+
+class UdpLine:
+    """Datagrams one way, to a port that the driver listens on."""
+
+    def __init__(self) -> None:
+        self._port = _free_udp_port()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((LOOPBACK, 0))
+        self._socket.setblocking(False)
+        self.url = f"udp-listen:{self._port}"
+
+    def read(self) -> list[Chunk]:
+        """Nothing comes back this way."""
+        return []
+
+    def write(self, chunks: Sequence[Chunk]) -> None:
+        """One datagram for each chunk."""
+        for c in chunks:
+            try:
+                self._socket.sendto(c.data, (LOOPBACK, self._port))
+            except OSError:
+                pass
+
+    def close(self) -> None:
+        """Closes the socket."""
+        self._socket.close()
+
+
+class CanLine:
+    """CAN frames as python-can's udp_multicast datagrams, sent and received on the loopback interface only."""
+
+    def __init__(self) -> None:
+        from can.interfaces.udp_multicast.utils import pack_message, unpack_message
+
+        self._pack, self._unpack = pack_message, unpack_message
+        self._group = (CAN_GROUP, _free_udp_port())
+        loopback = socket.inet_aton(LOOPBACK)
+        s = self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        s.bind(self._group)
+        member = struct.pack("=4s4s", socket.inet_aton(CAN_GROUP), loopback)
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+        s.setblocking(False)
+        out = self._out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, loopback)
+        out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 0)
+        out.bind((LOOPBACK, 0))
+        out.setblocking(False)
+        self._own = out.getsockname()
+        self.url = f"can:udp_multicast/{CAN_GROUP}?port={self._group[1]}"
+
+    def read(self) -> list[Chunk]:
+        """Frames of others; datagrams that are none are dropped."""
+        out: list[Chunk] = []
+        while True:
+            try:
+                data, sender = self._socket.recvfrom(CHUNK)
+            except OSError:
+                return out
+            if sender == self._own:
+                continue
+            try:
+                message = self._unpack(data, check=True)
+            except Exception:
+                continue  # anybody may send to the group
+            if not (message.is_error_frame or message.is_remote_frame):
+                out.append(Chunk(bytes(message.data), message.arbitration_id))
+
+    def write(self, chunks: Sequence[Chunk]) -> None:
+        """One datagram for each frame."""
+        from can import Message
+
+        for c in chunks:
+            message = Message(arbitration_id=c.can_id, data=c.data, is_extended_id=False)
+            try:
+                self._out.sendto(self._pack(message), self._group)
+            except OSError:
+                pass
+
+    def close(self) -> None:
+        """Leaves the group."""
+        self._socket.close()
+        self._out.close()
+
+
+def _free_udp_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind((LOOPBACK, 0))
+        return int(s.getsockname()[1])
+
+
+def open_line(name: str, wire: Wire, kind: str, run_dir: Path) -> Line:
+    """Opens what the peer hangs on; kind: pty, tcp or udp for a serial line. Raises BadInputError."""
+    if wire is Wire.CAN:
+        return CanLine()
+    if kind == "pty":
+        return PtyLine(name, run_dir)
+    if kind == "tcp":
+        return TcpLine()
+    if kind == "udp":
+        return UdpLine()
+    raise BadInputError(f"simulation.peers.{name}.wire: no wire '{kind}'; pty, tcp or udp is expected")
