@@ -82,7 +82,7 @@ class Judge:
         self._fences = [np.array(p.points) for p in m.world.polygons if p.kind == "fence"]
 
     def look(self, stack: Mapping[str, Value] | None = None) -> str:
-        """Judges the moment; returns the outcome, empty while the run goes on. stack: what the stack thinks, if known."""
+        """Judges the moment; returns the outcome, empty while the run goes on. stack: what it thinks, if known."""
         own, t = self.world.own, self.world.t
         place = self.world.line.project(own.x, own.y, self.s)
         self.s = place.s

@@ -6,6 +6,7 @@ Everything stays on 127.0.0.1. Ends on SIGINT and SIGTERM, and when its parent d
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -31,7 +32,7 @@ RUNNING = "running"
 
 
 def device_urls(platform: Platform, run_dir: Path) -> dict[str, str]:
-    """Device URL of every driver, as the simulator in `run_dir` wrote them; raises BadInputError when it has not yet."""
+    """Device URL of every driver, as the simulator in `run_dir` wrote them; raises BadInputError before that."""
     path = run_dir / "devices.json"
     try:
         urls = json.loads(path.read_text(encoding="utf-8"))
@@ -82,7 +83,14 @@ class RealTime:
         if self._truth is not None and now >= self._truth_due:
             self._truth_due = now + 1.0 / TRUTH_RATE
             own = self.simulation.world.own
-            row = {"t": now, "x": own.x, "y": own.y, "yaw": own.yaw, "vx": own.vx, "vy": own.vy, **own.feedback}
+            row: dict[str, float | str] = {
+                "now": now,
+                "t": self.simulation.world.t,
+                "x": own.x,
+                "y": own.y,
+                "yaw": own.yaw,
+            }
+            row |= {"x": own.x, "y": own.y, "yaw": own.yaw, "vx": own.vx, "vy": own.vy, **own.feedback}
             row |= {"outcome": self.simulation.judge.outcome or RUNNING}
             self._truth.write(json.dumps(row) + "\n")
 
@@ -117,10 +125,9 @@ def _die_with_parent() -> None:
     import ctypes
 
     pr_set_pdeathsig = 1
-    try:
+    # Where there is no prctl the parent's identifier, which is watched as well, has to do.
+    with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGTERM, 0, 0, 0)
-    except (OSError, AttributeError):
-        pass  # the parent's identifier is watched as well
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -55,8 +55,8 @@ class FileRecorder:
         world, latest, state = simulation.world, stack.latest, stack.state(now)
         own, odom, mission = world.own, latest.odom, latest.mission
         row: dict[str, float | str] = {
-            "now_s": now, "t_s": world.t, "x_m": own.x, "y_m": own.y, "yaw_rad": own.yaw, "vx_mps": own.vx, "vy_mps": own.vy,
-            "yaw_rate_radps": own.yaw_rate,
+            "now_s": now, "t_s": world.t, "x_m": own.x, "y_m": own.y, "yaw_rad": own.yaw,
+            "vx_mps": own.vx, "vy_mps": own.vy, "yaw_rate_radps": own.yaw_rate,
         }  # fmt: skip
         for name in sorted(own.feedback):
             row[f"true_{name}"] = own.feedback[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import socket
@@ -148,10 +149,8 @@ class UdpLine:
     def write(self, chunks: Sequence[Chunk]) -> None:
         """One datagram for each chunk."""
         for c in chunks:
-            try:
+            with contextlib.suppress(OSError):
                 self._socket.sendto(c.data, (LOOPBACK, self._port))
-            except OSError:
-                pass
 
     def close(self) -> None:
         """Closes the socket."""
@@ -206,10 +205,8 @@ class CanLine:
 
         for c in chunks:
             message = Message(arbitration_id=c.can_id, data=c.data, is_extended_id=False)
-            try:
+            with contextlib.suppress(OSError):
                 self._out.sendto(self._pack(message), self._group)
-            except OSError:
-                pass
 
     def close(self) -> None:
         """Leaves the group."""
