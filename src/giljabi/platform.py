@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from giljabi.topics import TOPICS
+from giljabi.topics import TOPICS, Topic
 from giljabi.types import BadInputError
 from giljabi.yaml_file import Key, Strict, YamlFile
 
@@ -208,6 +208,11 @@ class Platform:
     def name(self) -> str:
         """The platform's name; for display, never for decisions."""
         return self.model.name
+
+    def timeout_s(self, topic: Topic) -> float:
+        """Staleness limit of a topic: this platform's, else the table's."""
+        override = self.model.topics.get(topic.name)
+        return topic.timeout_s if override is None or override.timeout_s is None else override.timeout_s
 
     def options(self, schema: type[S], *key: str) -> S:
         """`options` at a key path such as ("steps", "planner") as `schema`; raises BadInputError with file:line."""

@@ -18,9 +18,12 @@ struct Bicycle {
   static constexpr std::array<const char*, nu> input_names = {"steering_rate", "jerk"};
 
   double wheelbase = 2.7;  // m
+  double centre_x =
+      0.0;  // m ahead of the rear axle: the point that keeps out of discs and inside the corridor
 
   static auto constants() {
-    return std::array<Constant<Bicycle>, 1>{{{"wheelbase", &Bicycle::wheelbase, true}}};
+    return std::array<Constant<Bicycle>, 2>{
+        {{"wheelbase", &Bicycle::wheelbase, true}, {"centre_x", &Bicycle::centre_x, false}}};
   }
   static auto parameters() { return Place::parameters(); }
   static auto constraint_names() { return Place::constraint_names(); }
@@ -40,7 +43,12 @@ struct Bicycle {
 
   template <class T>
   constexpr void constraints(const T* x, const double* p, T* h) const {
-    Place::evaluate(x[0], x[1], p, h);
+    if constexpr (corridor) {
+      using std::cos, std::sin;
+      Place::evaluate(x[0] + cos(x[2]) * centre_x, x[1] + sin(x[2]) * centre_x, p, h);
+    } else {
+      Place::evaluate(x[0], x[1], p, h);
+    }
   }
 };
 

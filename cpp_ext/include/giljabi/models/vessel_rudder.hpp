@@ -18,7 +18,8 @@ struct VesselRudder : Hull {
                                                               "v", "r", "thrust", "rudder"};
   static constexpr std::array<const char*, nu> input_names = {"thrust_rate", "rudder_rate"};
 
-  double rudder_yaw = 5.2;       // N m per rad and (m/s)^2 of flow
+  double centre_x = 0.0;    // m ahead of midships: the point that keeps out of discs and inside the corridor
+  double rudder_yaw = 5.2;  // N m per rad and (m/s)^2 of flow
   double rudder_sway = -9.0;     // N per rad and (m/s)^2
   double propeller_wash = 0.04;  // (m/s)^2 of flow per N of thrust
   static constexpr double wash_rounding =
@@ -26,11 +27,12 @@ struct VesselRudder : Hull {
 
   static auto constants() {
     constexpr auto hull = constants_of<VesselRudder>();
-    std::array<Constant<VesselRudder>, hull.size() + 3> all{};
+    std::array<Constant<VesselRudder>, hull.size() + 4> all{};
     for (std::size_t i = 0; i < hull.size(); ++i) all[i] = hull[i];
     all[hull.size()] = {"rudder_yaw", &VesselRudder::rudder_yaw, false};
     all[hull.size() + 1] = {"rudder_sway", &VesselRudder::rudder_sway, false};
     all[hull.size() + 2] = {"propeller_wash", &VesselRudder::propeller_wash, false};
+    all[hull.size() + 3] = {"centre_x", &VesselRudder::centre_x, false};
     return all;
   }
   static auto parameters() { return Place::parameters(); }
@@ -50,7 +52,12 @@ struct VesselRudder : Hull {
 
   template <class T>
   constexpr void constraints(const T* x, const double* p, T* h) const {
-    Place::evaluate(x[0], x[1], p, h);
+    if constexpr (corridor) {
+      using std::cos, std::sin;
+      Place::evaluate(x[0] + cos(x[2]) * centre_x, x[1] + sin(x[2]) * centre_x, p, h);
+    } else {
+      Place::evaluate(x[0], x[1], p, h);
+    }
   }
 };
 
