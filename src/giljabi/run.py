@@ -79,6 +79,15 @@ def run(args: argparse.Namespace) -> int:
         devices=devices,
         page_port=PAGE_PORT,
     )
+    if args.hardware and scenario is not None:
+        from giljabi_sim.scenario import load_scenario
+        from giljabi_sim.simulation import Simulation
+
+        # Only origin and route: the rest of a scenario is about the simulated world.
+        mission = Simulation(
+            load_scenario(str(scenario), platform=str(spec.platform_file)), stack_signals=False
+        ).mission()
+        spec.mission_file.write_text(json.dumps(mission), encoding="utf-8")
     stage = Stage(spec, where, platform.name, bool(args.until_done), timeout, out)
     try:
         code = stage.play(processes(spec.simulated, with_page))

@@ -97,7 +97,10 @@ class ConductorNode(StackNode):
         self._over = True
 
     def _report(self, mission: MissionState) -> None:
-        if mission.phase is MissionPhase.ARRIVED:
+        if mission.phase is MissionPhase.IDLE:
+            self._over = True
+            tell("failed", text="the mission is idle again: the planner was started anew; mission/start begins again")
+        elif mission.phase is MissionPhase.ARRIVED:
             self._over = True
             tell("arrived")
         elif mission.phase is MissionPhase.FAILED:

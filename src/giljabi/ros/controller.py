@@ -54,11 +54,14 @@ class ControllerNode(StackNode):
         self._output = output.values
 
     def _step(self, now: float) -> None:
-        odom, trajectory = self._odom, self._trajectory
-        if odom is None or now - odom.t > self.row(topics.ODOM).timeout_s or not self._output:
+        odom = self._odom
+        if odom is None or not self._output:
             return  # silence: the guard brings the vehicle to rest
-        if trajectory is not None and now - trajectory.t > self.row(topics.TRAJECTORY).timeout_s:
-            trajectory = None  # the planner is gone; what it said last is not followed to its end
-        command = self.controller.step(now, odom, self._joints, trajectory, self._output)
-        if command is not None:
-            self._command(command)
+        # The step itself judges how old odometry and trajectory may be: with an old plan it brakes along it.
+        command = self.controller.step(now, odom, self._joints, self._trajectory, self._output)
+        if command is None:
+            return
+        self._command(command)
+        if self.trace.on:
+            for name, value in command.values.items():
+                self.trace(f"command.{name}", command.t, odom.t, self.clock.now(), value)

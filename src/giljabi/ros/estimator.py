@@ -14,7 +14,7 @@ from giljabi.ros import convert
 from giljabi.ros.node import StackNode
 from giljabi.ros.sensors import STATE_TOPICS
 from giljabi.steps import Estimator
-from giljabi.types import Origin, Sample
+from giljabi.types import Imu, Origin, Sample
 
 SAMPLES_MAX = 2000  # kept while waiting for a mission file; then the oldest go
 
@@ -26,6 +26,7 @@ class EstimatorNode(StackNode):
         self.estimator: Estimator = build_step(platform, "estimator")
         self._samples: list[Sample] = []
         self._told_origin: Origin | None = None
+        self._newest = 0.0  # inertial sample, for the trace
         self._odom = self.publisher(topics.ODOM, convert.odom_to_msg)
         self._origin = self.publisher(topics.ORIGIN, self._origin_to_msg)
         self._frame = self.publisher(topics.MAP_TO_ODOM, convert.map_to_odom_to_msg)
@@ -54,6 +55,9 @@ class EstimatorNode(StackNode):
         if odom is None:
             return
         self._odom(odom)
+        if self.trace.on:
+            self._newest = max([self._newest, *(s.t for s in samples if isinstance(s, Imu))])
+            self.trace("odom", odom.t, self._newest, self.clock.now())
         if self.estimator.origin is not None and self.estimator.origin != self._told_origin:
             self._told_origin = self.estimator.origin
             self._origin(self._told_origin)

@@ -25,8 +25,30 @@ from giljabi.types import BadInputError
 
 V = TypeVar("V")
 
+TRACE_ENV = "GILJABI_TRACE"  # folder; benchmarks/latency.py reads what nodes write there
+
 KEEP_PROBLEM_S = 2.0  # a problem that does not come again is forgotten after this time
 LOG_AGAIN_S = 5.0  # the same problem is logged this often
+
+
+class Trace:
+    """Lines `what number ...` that say which stamp a result was computed from; off unless GILJABI_TRACE is set."""
+
+    def __init__(self, name: str) -> None:
+        folder = os.environ.get(TRACE_ENV)
+        self._file = (Path(folder) / f"{name}.trace").open("a", encoding="ascii") if folder else None
+        self.on = self._file is not None
+
+    def __call__(self, what: str, *values: float) -> None:
+        """Writes one line."""
+        if self._file is not None:
+            self._file.write(f"{what} {' '.join(f'{v:.6f}' for v in values)}\n")
+
+    def close(self) -> None:
+        """Ends the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file, self.on = None, False
 
 
 class StackNode(LifecycleNode):
@@ -47,6 +69,7 @@ class StackNode(LifecycleNode):
         self._logged: dict[str, float] = {}
         self._active = False
         self.errors = 0  # caught so far
+        self.trace = Trace(name)
         self._handles: list[Any] = []
         self.platform: Platform
 
@@ -109,6 +132,7 @@ class StackNode(LifecycleNode):
             self.close()
         except Exception as e:
             self.get_logger().error(self._explain(e))
+        self.trace.close()
         for destroy, handle in self._handles:
             destroy(handle)
         self._handles.clear()

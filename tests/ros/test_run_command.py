@@ -1,0 +1,157 @@
+"""`giljabi run` as users call it: it arrives, it survives a dead planner, and it leaves nothing behind."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed: pip install 'giljabi[ros]'")
+sys.path.insert(0, str(Path(__file__).parent))
+from harness import graph, wait
+
+from giljabi import topics
+from giljabi.platform import load_platform
+from giljabi.ros import convert, status
+from giljabi.ros.messages import message_class, qos_profile
+
+pytestmark = pytest.mark.slow
+
+
+class Command:
+    """One `giljabi run` in a folder of its own."""
+
+    def __init__(self, folder: Path, *argv: str, domain: int | None = None) -> None:
+        (folder / "runtime").mkdir()
+        env = dict(os.environ, XDG_RUNTIME_DIR=str(folder / "runtime"), XDG_STATE_HOME=str(folder / "state"))
+        env.pop("ROS_DOMAIN_ID", None)
+        env |= {"ROS_DOMAIN_ID": str(domain)} if domain is not None else {}
+        self.folder, self.output = folder, folder / "output"
+        with self.output.open("w") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "giljabi.cli", "run", *argv], env=env, stdout=out, stderr=subprocess.STDOUT
+            )
+
+    def said(self) -> str:
+        """Everything printed so far."""
+        return self.output.read_text()
+
+    def wait_for(self, text: str, timeout_s: float = 90.0) -> None:
+        """Waits until it prints `text`; fails when it ends before."""
+        wait(f"{text!r} in {self.output}", lambda: text in self.said() or self.process.poll() is not None, timeout_s)
+        assert text in self.said(), self.said()
+
+    def pid_of(self, process: str) -> int:
+        """Process of the table that belongs to this run."""
+        for child in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+            if process.encode() in words:
+                return int(child)
+        raise AssertionError(f"no process {process}")
+
+    def left(self) -> list[str]:
+        """Processes of this run that live, and its directory."""
+        mark = f"XDG_RUNTIME_DIR={self.folder / 'runtime'}".encode()
+        out = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    out.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+            except OSError:
+                continue
+        return out + [str(p) for p in (self.folder / "runtime").glob("giljabi/*") if p.is_dir()]
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[list[Command]]:
+    commands: list[Command] = []
+    yield commands
+    for c in commands:
+        if c.process.poll() is None:
+            c.process.send_signal(signal.SIGINT)
+            c.process.wait(30.0)
+
+
+@pytest.mark.parametrize("platform", ["ship", "car"])
+def test_it_arrives(platform: str, tmp_path: Path, started: list[Command]) -> None:
+    c = Command(
+        tmp_path, platform, "--until-done", "--no-page", "--timeout", "240", "--json", str(tmp_path / "out.json")
+    )
+    started.append(c)
+    code = c.process.wait(280.0)
+    assert code == 0, c.said()
+    assert "Traceback" not in c.said()
+    phases = c.said()
+    for word in ("starting", "armed", "under way", "arrived"):
+        assert word in phases, phases
+    result = json.loads((tmp_path / "out.json").read_text())
+    assert result["outcome"] == "arrived"
+    assert result["min_distance_m"] > 0.0
+    assert c.left() == []
+
+
+def test_ctrl_c_leaves_nothing(root: Path) -> None:
+    argv = [sys.executable, str(root / "scripts" / "ctrl_c.py"), "--count", "5", "--longest", "6"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_killed_parent_leaves_no_process(tmp_path: Path, started: list[Command]) -> None:
+    c = Command(tmp_path, "ship", "--no-page")
+    started.append(c)
+    c.wait_for("armed")
+    c.process.kill()
+    c.process.wait(10.0)
+    wait("all processes gone", lambda: not [p for p in c.left() if "python" in p], 20.0)
+
+
+def test_a_killed_planner_stops_the_vehicle_inside_its_limits(tmp_path: Path, started: list[Command]) -> None:
+    domain = 89
+    platform = load_platform("ship").model
+    c = Command(tmp_path, "ship", "--no-page", domain=domain)
+    started.append(c)
+    wire: list[tuple[float, dict[str, float]]] = []
+    speed: list[tuple[float, float]] = []
+    state: list[Any] = []
+    missions: list[Any] = []
+    slots = {name: a.slot for name, a in platform.actuators.items()}
+
+    def take_wire(msg: Any) -> None:
+        command = convert.command_from_msg(msg, slots, topics.WIRE)
+        wire.append((command.t, dict(command.values)))
+
+    def take_odom(msg: Any) -> None:
+        odom = convert.odom_from_msg(msg)
+        speed.append((odom.t, float(odom.velocity[0])))
+
+    with graph(domain) as node:
+        for row, use in (
+            (topics.ACTUATOR_COMMANDS.at(topics.WIRE), take_wire),
+            (topics.ODOM, take_odom),
+            (topics.STATE, lambda m: state.append(status.state_from_msg(m))),
+            (topics.MISSION_STATE, lambda m: missions.append(status.mission_from_msg(m))),
+        ):
+            node.create_subscription(message_class(row.message), row.name, use, qos_profile(row.qos))
+        c.wait_for("under way")
+        wait("some speed", lambda: speed and speed[-1][1] > 1.0, 60.0)
+        os.kill(c.pid_of("planning"), signal.SIGKILL)
+        wait("standstill", lambda: speed[-1][1] < 0.3, platform.minimum_risk.within_s + 10.0)
+        time.sleep(3.0)
+        assert speed[-1][1] < 0.5, "it moves again although nobody started the mission"
+        assert missions[-1].phase.value == "idle", "the restarted planner goes on by itself"
+    # What was written never left the limits, nor changed faster than they allow.
+    for (t0, a), (t1, b) in itertools.pairwise(wire):
+        for name, actuator in platform.actuators.items():
+            assert actuator.min <= b[name] <= actuator.max
+            assert abs(b[name] - a[name]) <= actuator.rate_max * (max(t1 - t0, 0.0) + 0.15) + 1e-6
+    assert "planning ended (SIGKILL); it starts again" in c.said()
+    assert "planner" in c.said()
