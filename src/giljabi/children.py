@@ -30,10 +30,13 @@ PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _die_with_parent(parent: int) -> Callable[[], None]:
-    """To run in the child before exec: SIGTERM when the parent dies, also if it died a moment ago."""
+def _before_exec(parent: int, nice: int) -> Callable[[], None]:
+    """To run in the child before exec: priority, and SIGTERM when the parent dies, also if it died a moment ago."""
 
     def prepare() -> None:
+        if nice:
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, 0, nice)
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
@@ -76,6 +79,7 @@ class Child:
     argv: Sequence[str]
     restart: bool
     stops: int  # children of a lower number end first
+    nice: int
     log: RotatingLog
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
@@ -126,9 +130,9 @@ class Children:
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         self._old_wake = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
 
-    def add(self, name: str, argv: Sequence[str], restart: bool, stops: int) -> Child:
-        """Starts a child."""
-        child = Child(name, argv, restart, stops, RotatingLog(self.log_dir / f"{name}.log"))
+    def add(self, name: str, argv: Sequence[str], restart: bool, stops: int = 0, nice: int = 0) -> Child:
+        """Starts a child; nice: CPU priority asked for."""
+        child = Child(name, argv, restart, stops, nice, RotatingLog(self.log_dir / f"{name}.log"))
         self.children.append(child)
         self._start(child)
         return child
@@ -141,7 +145,7 @@ class Children:
             stderr=subprocess.STDOUT,
             env=self.environment,
             start_new_session=True,
-            preexec_fn=_die_with_parent(os.getpid()),  # noqa: PLW1509  (one thread only)
+            preexec_fn=_before_exec(os.getpid(), child.nice),  # noqa: PLW1509  (one thread only)
         )
         assert child.process.stdout is not None
         self._groups[child.process.pid] = child.name

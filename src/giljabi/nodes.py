@@ -38,6 +38,7 @@ class ProcessSpec:
     only: Literal["", "simulated", "page", "conducted"] = ""
     executable: str = "giljabi-process"  # console script; gets the process's name as first argument
     stops: int = 0
+    nice: int = 0  # CPU priority asked for (Linux: -20 first, 19 last); refused without the right to it, then 0
 
 
 PROCESSES: tuple[ProcessSpec, ...] = (
@@ -49,6 +50,7 @@ PROCESSES: tuple[ProcessSpec, ...] = (
         only="simulated",
         executable="giljabi-sim-peers",
         stops=2,
+        nice=-10,  # a late plant is no plant
     ),
     ProcessSpec(
         "drivers",
@@ -56,6 +58,7 @@ PROCESSES: tuple[ProcessSpec, ...] = (
         (NodeSpec("drivers", "giljabi.ros.drivers:DriversNode"),),
         restart="never",
         stops=1,
+        nice=-10,
     ),
     ProcessSpec(
         "autonomy",
@@ -64,6 +67,7 @@ PROCESSES: tuple[ProcessSpec, ...] = (
             NodeSpec("estimator", "giljabi.ros.estimator:EstimatorNode"),
             NodeSpec("controller", "giljabi.ros.controller:ControllerNode"),
         ),
+        nice=-10,
     ),
     ProcessSpec(
         "perception",

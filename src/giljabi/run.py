@@ -216,7 +216,7 @@ class Stage:
             for process in table:
                 if self.signals == 0:
                     argv = command_line(process, self.spec)
-                    children.add(process.name, argv, process.restart == "always", process.stops)
+                    children.add(process.name, argv, process.restart == "always", process.stops, process.nice)
             while self._code is None:
                 children.poll(0.2)
                 self._check()

@@ -66,10 +66,13 @@ class NodeProcess:
 class Device:
     """The far end of a pseudo-terminal: keeps every byte with its time of arrival, sends lines at a rate."""
 
-    def __init__(self) -> None:
+    def __init__(self, link: Path) -> None:
+        """link: where the device is to be found; one that is there is replaced, as by udev."""
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
-        self.url = f"serial:{os.ttyname(self._slave)}?baud=38400"
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.ttyname(self._slave))
+        self.url = f"serial:{link}?baud=38400"
         self.received: list[tuple[float, bytes]] = []
         self._end = threading.Event()
         self._threads = [threading.Thread(target=self._read, daemon=True)]
@@ -113,9 +116,10 @@ class Device:
 
     def close(self) -> None:
         """Hangs up."""
-        self._end.set()
-        for fd in (self._slave, self._master):
-            os.close(fd)
+        if not self._end.is_set():
+            self._end.set()
+            for fd in (self._slave, self._master):
+                os.close(fd)
 
 
 def checksum(body: str) -> int:

@@ -38,7 +38,7 @@ class Bench:
 
     def __init__(self, node: Any, folder: Path) -> None:
         self.node, self.folder = node, folder
-        self.bridge, self.ais = Device(), Device()
+        self.bridge, self.ais = Device(folder / "bridge"), Device(folder / "ais")
         self.bridge.send(bridge_sentences, 5.0)
         self.state: StackState | None = None
         self.beating = self.commanding = True
@@ -94,7 +94,7 @@ class Bench:
     def order(self, rudder: float, throttle: float = 0.0) -> None:
         """Commands values and waits until they stand on the wire."""
         self.rudder, self.throttle = rudder, throttle
-        wait(f"rudder {rudder} on the wire", lambda: abs(self.rudder_now() - rudder) < 0.01, 20.0)
+        wait(f"rudder {rudder} on the wire", lambda: abs(self.rudder_now() - rudder) < 0.001, 20.0)
 
     def rudder_now(self) -> float:
         """Newest rudder order on the wire [rad], positive to port."""
@@ -225,8 +225,15 @@ def test_a_restarted_process_does_not_arm_and_the_last_word_of_a_killed_one_was_
     assert {v for _, v in bench.bridge.orders("ROR", since)} == {0.0}
 
 
-def test_an_unplugged_device_disarms_and_is_opened_again(bench: Bench, tmp_path: Path) -> None:
+def test_an_unplugged_device_ends_auto_and_is_opened_again_when_it_is_back(bench: Bench) -> None:
     bench.armed()
+    bench.order(0.2)
     bench.bridge.close()
-    wait("not in auto", lambda: bench.state and bench.state.mode != "auto")
-    assert any("bridge" in r for r in bench.state.reasons) if bench.state else False
+    state = wait("not in auto", lambda: bench.state if bench.state and bench.state.mode != "auto" else None)
+    assert any("bridge" in r for r in (*state.reasons, bench.arm().message)), state
+    bench.bridge = Device(bench.folder / "bridge")
+    bench.bridge.send(bridge_sentences, 5.0)
+    wait("orders on the new line", lambda: len(bench.bridge.orders("ROR")) > 5)
+    assert bench.state is not None
+    assert bench.state.mode != "auto", "it went on by itself"
+    check_wire(bench)

@@ -18,6 +18,8 @@ from giljabi.types import Health, MissionPhase, MissionState, StackState
 RATE_HZ = 5.0
 ASK_AGAIN_S = 1.0  # pause between two tries to arm or start
 REPORT_STEP = 0.2  # of the route, between two progress lines
+REASONS_TOLD = 4  # in one line; the first are the gravest
+FOLLOWING = "following"  # the planner's note when there is nothing to tell
 TELL_AGAIN_S = 3.0  # new reasons are told at most this often
 
 
@@ -33,7 +35,7 @@ class ConductorNode(StackNode):
         self._pending: Any = None
         self._told_at = -1e9
         self._told_progress = -1.0
-        self._told_note = ""
+        self._told_notes: set[str] = set()  # since the last progress line: a note that flickers is told once
         self._refusal = ""
         self.subscribe(topics.STATE, status.state_from_msg, lambda s: setattr(self, "state", s))
         self.subscribe(topics.MISSION_STATE, status.mission_from_msg, lambda s: setattr(self, "mission", s))
@@ -73,7 +75,8 @@ class ConductorNode(StackNode):
         reasons = reasons or ([self._refusal] if self._refusal else [])
         if reasons and now - self._told_at > TELL_AGAIN_S:
             self._told_at = now
-            tell("phase", text="waiting for: " + "; ".join(reasons))
+            more = f"; and {len(reasons) - REASONS_TOLD} more" if len(reasons) > REASONS_TOLD else ""
+            tell("phase", text="waiting for: " + "; ".join(reasons[:REASONS_TOLD]) + more)
 
     def _ask(self, now: float, service: Service, request: Any) -> None:
         """Calls a service unless a call is open or was made a moment ago."""
@@ -106,10 +109,10 @@ class ConductorNode(StackNode):
         elif mission.phase is MissionPhase.FAILED:
             self._over = True
             tell("failed", text=f"mission failed: {mission.note}")
-        elif mission.note != self._told_note and mission.note.startswith("avoiding"):
-            self._told_note = mission.note
-            tell("phase", text=mission.note)
         elif mission.progress - self._told_progress >= REPORT_STEP:
             self._told_progress = mission.progress
-            self._told_note = ""
+            self._told_notes.clear()
             tell("phase", text=f"under way {round(100.0 * mission.progress)} %")
+        elif mission.note not in ("", FOLLOWING) and mission.note not in self._told_notes:
+            self._told_notes.add(mission.note)
+            tell("phase", text=mission.note)
