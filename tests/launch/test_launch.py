@@ -75,14 +75,17 @@ def test_on_hardware_nothing_is_simulated_and_nobody_arms() -> None:
 
 
 def test_devices_and_namespace_are_arguments() -> None:
+    from launch import LaunchContext
     from launch_ros.actions import Node
+    from launch_ros.utilities import evaluate_parameters
 
     actions = entities("ship.launch.py", sim="false", namespace="ship2", device_bridge="tcp:127.0.0.1:2000")
     nodes = [a for a in actions if isinstance(a, Node)]
     assert len(nodes) == len(processes(False, True, False))
-    text = str([vars(n) for n in nodes])
-    assert "bridge=tcp:127.0.0.1:2000" in text
-    assert "ship2" in text
+    for node in nodes:
+        parameters = evaluate_parameters(LaunchContext(), node._Node__parameters)
+        assert parameters[0]["devices"] == ("bridge=tcp:127.0.0.1:2000",)
+        assert node.expanded_node_namespace == "ship2" or vars(node)["_Node__node_namespace"] == "ship2"
 
 
 @pytest.mark.parametrize(
@@ -102,6 +105,6 @@ def test_the_stack_runs_arms_and_ends(tmp_path: Path) -> None:
 
     pytest.importorskip("launch_testing", reason=WHY)
     env = dict(os.environ, ROS_DOMAIN_ID="88", XDG_RUNTIME_DIR=str(tmp_path / "runtime"))
-    argv = [sys.executable, "-m", "launch_testing.launch_test", str(Path(__file__).with_name("ship_launch_test.py"))]
+    argv = [sys.executable, "-m", "launch_testing.launch_test", str(Path(__file__).with_name("ship_stack.py"))]
     done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from pathlib import Path
@@ -11,10 +12,8 @@ from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
     OpaqueFunction,
-    RegisterEventHandler,
     Shutdown,
 )
-from launch.event_handlers import OnShutdown
 from launch_ros.actions import Node
 
 from giljabi.clock import OFFSET_ENV, make_offset_ns
@@ -79,15 +78,15 @@ def _setup(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     )
     env = process_environment(os.environ, where.id) | {OFFSET_ENV: str(make_offset_ns())}
     table = processes(simulated, _flag(context, "page", True), _flag(context, "start", simulated))
-    ending = RegisterEventHandler(OnShutdown(on_shutdown=lambda event, context: where.close()))
-    return [ending, *(action(process, spec, env) for process in table)]
+    # Not at launch's own shutdown event: the processes still write into the run's folder then.
+    atexit.register(where.close)
+    return [action(process, spec, env) for process in table]
 
 
 def action(process: ProcessSpec, spec: RunSpec, env: dict[str, str]) -> ExecuteProcess:
     """One row of the process table; the same interpreter, so that it works from a source tree too."""
     argv = program(process, sys.executable)
     common = {
-        "name": process.name,
         "additional_env": env,
         "output": "screen",
         "respawn": process.restart == "always",
@@ -95,10 +94,10 @@ def action(process: ProcessSpec, spec: RunSpec, env: dict[str, str]) -> ExecuteP
         "on_exit": Shutdown(reason=f"{process.name} ended") if process.restart == "never" else None,
     }
     if not process.nodes:
-        return ExecuteProcess(cmd=[*argv, *spec.arguments(process)], **common)
-    del common["name"]  # it would rename every node of the process
+        return ExecuteProcess(cmd=[*argv, *spec.arguments(process)], name=process.name, **common)
     return Node(
         executable=argv[0],
+        exec_name=process.name,  # `name` would rename every node of the process
         arguments=[*argv[1:], *spec.arguments(process)],
         namespace=spec.namespace or None,
         parameters=[spec.parameters()],

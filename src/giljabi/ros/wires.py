@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from giljabi.clock import StackClock
 from giljabi.types import Sample
 from giljabi_drivers.contract import Driver, Received
-from giljabi_drivers.transport import Transport
+from giljabi_drivers.transport_base import Transport
 
 WAIT_S = 0.05  # longest wait for bytes, so that reopening, deadlines and the end are seen
 

@@ -28,8 +28,8 @@ class TestRunning(unittest.TestCase):
     """While it runs."""
 
     def test_arms_and_gets_under_way(self, proc_output: Any) -> None:
-        proc_output.assertWaitFor('"armed"', timeout=90)
-        proc_output.assertWaitFor("under way", timeout=60)
+        proc_output.assertWaitFor('"armed"', timeout=90, stream="stdout")
+        proc_output.assertWaitFor("under way", timeout=60, stream="stdout")
 
 
 @launch_testing.post_shutdown_test()
