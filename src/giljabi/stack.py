@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from giljabi.platform import Platform
 from giljabi.registry import build_driver, build_step
 from giljabi.safety.guard import build_guard, feedback_slots
+from giljabi.safety.hold import DegradedHold
 from giljabi.safety.supervisor import RATE_HZ, Supervisor, SupervisorInputs
 from giljabi.steps import Controller, Estimator, Planner, Tracker
 from giljabi.types import (
@@ -90,6 +91,7 @@ class Stack:
         tables = [table for d in self.drivers.values() if (table := d.encode_table()) is not None]
         self.guard = build_guard(platform, tables)
         self._slots = feedback_slots(platform)
+        self._hold = DegradedHold()
         self.estimator: Estimator = build_step(platform, "estimator")
         self.tracker: Tracker = build_step(platform, "tracker")
         self.planner: Planner = build_step(platform, "planner")
@@ -216,5 +218,4 @@ class Stack:
             ),
         )
         self.guard.health(now, self.latest.health)
-        if self.latest.health.degraded and self.guard.state(now).armed:
-            self.planner.pause()  # to its own stop; the mission goes on when somebody starts it again
+        self._hold.step(self.latest.health, self.latest.mission.phase if self.latest.mission else None, self.planner)

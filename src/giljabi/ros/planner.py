@@ -13,8 +13,9 @@ from giljabi.platform import Platform
 from giljabi.registry import build_step
 from giljabi.ros import convert, status
 from giljabi.ros.node import StackNode
+from giljabi.safety.hold import DegradedHold
 from giljabi.steps import Planner
-from giljabi.types import MissionPhase, MissionState, Odometry, Route, Tracks
+from giljabi.types import Health, MissionPhase, MissionState, Odometry, Route, Tracks
 
 
 class PlannerNode(StackNode):
@@ -25,6 +26,8 @@ class PlannerNode(StackNode):
         self._odom: Odometry | None = None
         self._tracks: Tracks | None = None
         self._route: Route | None = None
+        self._phase: MissionPhase | None = None
+        self._hold = DegradedHold()
         self._own_stamp: tuple[int, int] | None = None  # of the route that this node published itself
         self._trajectory = self.publisher(topics.TRAJECTORY, convert.trajectory_to_msg)
         self._plan = self.publisher(topics.PLAN, convert.plan_to_msg)
@@ -32,6 +35,7 @@ class PlannerNode(StackNode):
         self._route_out = self.publisher(topics.ROUTE, self._own_route_to_msg)
         self.subscribe(topics.ODOM, convert.odom_from_msg, self._take_odom)
         self.subscribe(topics.TRACKS, convert.tracks_from_msg, self._take_tracks)
+        self.subscribe(topics.HEARTBEAT, status.health_from_msg, self._take_health)
         self.subscribe(topics.ROUTE, lambda msg: msg, self._take_route_msg)
         self.on_mission(self._take_mission)
         self.serve(topics.MISSION_START, self._start)
@@ -46,6 +50,11 @@ class PlannerNode(StackNode):
 
     def _take_tracks(self, tracks: Tracks) -> None:
         self._tracks = tracks
+
+    def _take_health(self, health: Health) -> None:
+        if self._hold.step(health, self._phase, self.planner):
+            what = "stopping: " + "; ".join(health.reasons) if self._hold.holding else "healthy again, going on"
+            self.get_logger().warning(what)
 
     def _take_mission(self, mission: Mission) -> None:
         if mission.route is not None:
@@ -69,10 +78,12 @@ class PlannerNode(StackNode):
     def _start(self, request: Any) -> tuple[bool, str]:
         if self._route is None:
             return False, "there is no route; publish one on topic route, or give a mission file"
+        self._hold.forget()
         self.planner.start()
         return True, "under way"
 
     def _pause(self, request: Any) -> tuple[bool, str]:
+        self._hold.forget()
         self.planner.pause()
         return True, "stopping; mission/resume goes on"
 
@@ -91,6 +102,7 @@ class PlannerNode(StackNode):
         self._trajectory(result.trajectory)
         self._plan(result.trajectory)
         self._mission(result.mission)
+        self._phase = result.mission.phase
 
     def problems(self, now: float) -> Mapping[str, str]:
         if self.mission_awaited:
