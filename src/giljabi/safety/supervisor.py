@@ -114,8 +114,8 @@ class Supervisor:
         found: dict[tuple[str, str], _Problem] = {}
         for name, sensor in self._sensors.items():
             said = next((h[name] for h in inputs.health.values() if name in h), "")
-            words = _sensor_words(now, name, sensor, inputs.stamps.get(name), said)
-            if words:
+            words = sensor_words(now, name, sensor, inputs.stamps.get(name), said)
+            if words and sensor.required:
                 found["sensor", name] = _Problem(words, degraded=True)
         if inputs.odom_t is None:
             found["odom", ""] = _Problem(
@@ -135,10 +135,10 @@ class Supervisor:
         return found
 
 
-def _sensor_words(now: float, name: str, sensor: Sensor, stamp: float | None, said: str) -> str:
-    """Why a required sensor is not good enough, in its driver's words when `said` has some; else empty."""
+def sensor_words(now: float, name: str, sensor: Sensor, stamp: float | None, said: str) -> str:
+    """Why a sensor is not good enough, in its driver's words when `said` has some; empty when it is."""
     age = math.inf if stamp is None else now - stamp
-    if not sensor.required or -FUTURE_S <= age <= sensor.timeout_s:
+    if -FUTURE_S <= age <= sensor.timeout_s:
         return ""
     missing, look = SENSOR_WORDS[sensor.kind]
     words = said or (f"{missing} yet" if stamp is None else _age_words(missing, age))
