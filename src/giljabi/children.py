@@ -30,13 +30,21 @@ PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def prioritise(nice: int) -> None:
+    """Asks for a CPU priority for this process; without the right to it everything stays as it is."""
+    with contextlib.suppress(OSError):
+        if nice:
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
+            if os.getsid(0) == os.getpid():
+                # Linux weighs whole sessions against each other (sched(7), autogroup): there only this counts.
+                Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
+
+
 def _before_exec(parent: int, nice: int) -> Callable[[], None]:
     """To run in the child before exec: priority, and SIGTERM when the parent dies, also if it died a moment ago."""
 
     def prepare() -> None:
-        if nice:
-            with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, 0, nice)
+        prioritise(nice)
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)

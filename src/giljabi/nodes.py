@@ -73,16 +73,19 @@ PROCESSES: tuple[ProcessSpec, ...] = (
         "perception",
         "heavy data must not delay control",
         (NodeSpec("tracker", "giljabi.ros.tracker:TrackerNode"),),
+        nice=-5,
     ),
     ProcessSpec(
         "planning",
         "long solves must not delay control",
         (NodeSpec("planner", "giljabi.ros.planner:PlannerNode"),),
+        nice=-5,
     ),
     ProcessSpec(
         "supervisor",
         "must outlive what it watches; its heartbeat feeds the guard",
         (NodeSpec("supervisor", "giljabi.ros.supervisor:SupervisorNode"),),
+        nice=-5,
     ),
     ProcessSpec(
         "operator",

@@ -147,6 +147,17 @@ while True: c.poll(0.1)
     assert not alive(pid)
 
 
+def test_a_priority_counts_in_the_session_too_where_it_is_granted(stage: Heard) -> None:
+    code = READY + "print(os.getpriority(os.PRIO_PROCESS, 0), open('/proc/self/autogroup').read())\ntime.sleep(9)"
+    stage.all.add("calm", [sys.executable, "-S", "-c", code], False, 0, 7)  # to be nicer is always granted
+    if not Path("/proc/self/autogroup").exists():
+        pytest.skip("this kernel has no autogroups")
+    stage.until(lambda: len(stage.lines) >= 2)
+    words = stage.lines[1][1].split()
+    assert words[0] == "7"
+    assert words[-2:] == ["nice", "7"]
+
+
 def test_a_log_turns_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOG_BYTES", 1000)
     log = RotatingLog(tmp_path / "x.log")

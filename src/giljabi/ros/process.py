@@ -17,7 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from giljabi.nodes import NodeSpec, find_nodes
+from giljabi.children import prioritise
+from giljabi.nodes import PROCESSES, NodeSpec, find_nodes
 from giljabi.ros_env import ros_environment
 from giljabi.types import BadInputError
 
@@ -132,6 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if not arguments or arguments[0].startswith("-"):
                 raise BadInputError("usage: giljabi-process NAME [--ros-args ...]; the name of a process is expected")
             name = arguments.pop(0)
+        prioritise(next((p.nice for p in PROCESSES if p.name == name), 0))  # `ros2 launch` does not
         return spin(find_nodes(name), arguments)
     except KeyboardInterrupt:
         return 130
