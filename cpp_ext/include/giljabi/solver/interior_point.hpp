@@ -16,9 +16,9 @@ namespace giljabi::solver {
 struct InteriorPointOptions {
   double barrier_start = 1.0;        // complementarity of a cold start, in units of cost
   double barrier_floor = 1e-3;       // least complementarity of a warm start, in units of cost
-  double barrier_tolerance = 1e-6;   // done when every complementarity is below
-  double residual_tolerance = 1e-6;  // done when the linear residuals are below, relative to widths
-  int max_iterations = 20;
+  double barrier_tolerance = 1e-5;   // done when every complementarity is below
+  double residual_tolerance = 1e-3;  // done when the linear residuals are below, relative to widths
+  int max_iterations = 25;
 };
 
 enum class QpStatus { converged, iteration_limit, failed };
@@ -64,31 +64,21 @@ class InteriorPoint {
       }
       for (int i = 0; i < sides() && k > 0; ++i) {
         st.t[i] = std::max(st.room[i], 0.0) + 0.01 * width_[i];
-        st.lambda[i] = std::min(mu / st.t[i], 0.5 * st.l1[i]);
+        st.lambda[i] = mu / st.t[i];
         st.s[i] = std::max(-st.room[i], 0.0) + mu / st.l1[i];
-        st.nu_s[i] = std::max(st.l1[i] - st.lambda[i], mu / st.s[i]);
+        st.nu_s[i] = mu / st.s[i];
       }
     }
     reset_point();
   }
 
-  // Keeps the multipliers of the last solve; every product is at least the floor.
+  // Keeps the multipliers of the last solve; every product is at least the floor. Where the problem has
+  // changed much, some products are large: the others are raised too, or their sides would block the way.
   void start_warm() {
-    const double floor = options.barrier_floor;
-    for (int k = 0; k <= horizon_; ++k) {
-      Stage& st = stage(k);
-      for (int i = 0; i < input_sides && k < horizon_; ++i) {
-        const double least = std::min(floor / st.input_lambda[i], 0.01 * input_width_[i]);
-        st.input_t[i] = std::max(st.input_room[i], least);
-        st.input_lambda[i] = std::max(st.input_lambda[i], floor / st.input_t[i]);
-      }
-      for (int i = 0; i < sides() && k > 0; ++i) {
-        st.s[i] = std::max(st.s[i], std::min(floor / st.nu_s[i], 0.01 * width_[i]));
-        st.nu_s[i] = std::max(st.nu_s[i], floor / st.s[i]);
-        st.t[i] = std::max(st.room[i] + st.s[i], std::min(floor / st.lambda[i], 0.01 * width_[i]));
-        st.lambda[i] = std::max(st.lambda[i], floor / st.t[i]);
-      }
-    }
+    raise_products(options.barrier_floor);
+    sum_products();
+    const double floor = std::min(0.1 * worst_product_, options.barrier_start);
+    if (floor > options.barrier_floor) raise_products(floor);
     reset_point();
   }
 
@@ -114,9 +104,13 @@ class InteriorPoint {
       const double ratio = products_ > 0.0 ? std::max(after, 0.0) / products_ : 0.0;
       if (!std::isfinite(ratio)) return QpStatus::failed;
       target_product_ = ratio * ratio * ratio * products_ / count_;
-      backward_sweep(true);
-      forward_sweep();
-      const double length = std::min(1.0, 0.995 * direction(true));
+      second_order_share_ = 1.0;
+      double length = corrected();
+      if (length < 0.3 * alpha) {  // the second-order term misleads far from the central path: centre only
+        second_order_share_ = 0.0;
+        target_product_ = std::max(target_product_, 0.3 * products_ / count_);
+        length = corrected();
+      }
       if (!std::isfinite(length) || !std::isfinite(first_order_)) return QpStatus::failed;
       update(length);
       ++iterations_;
@@ -142,6 +136,30 @@ class InteriorPoint {
   }
 
  private:
+  void raise_products(double floor) {
+    for (int k = 0; k <= horizon_; ++k) {
+      Stage& st = stage(k);
+      for (int i = 0; i < input_sides && k < horizon_; ++i) {
+        const double least = std::min(floor / st.input_lambda[i], 0.01 * input_width_[i]);
+        st.input_t[i] = std::max(st.input_room[i], least);
+        st.input_lambda[i] = std::max(st.input_lambda[i], floor / st.input_t[i]);
+      }
+      for (int i = 0; i < sides() && k > 0; ++i) {
+        st.s[i] = std::max(st.s[i], std::min(floor / st.nu_s[i], 0.01 * width_[i]));
+        st.nu_s[i] = std::max(st.nu_s[i], floor / st.s[i]);
+        st.t[i] = std::max(st.room[i] + st.s[i], std::min(floor / st.lambda[i], 0.01 * width_[i]));
+        st.lambda[i] = std::max(st.lambda[i], floor / st.t[i]);
+      }
+    }
+  }
+
+  // Corrector step to the target product; returns the length of the step.
+  double corrected() {
+    backward_sweep(true);
+    forward_sweep();
+    return std::min(1.0, 0.995 * direction(true));
+  }
+
   void reset_point() {
     double worst = 1.0;
     for (int k = 0; k <= horizon_; ++k) {
@@ -198,7 +216,8 @@ class InteriorPoint {
     if (k < horizon_) {
       double pull[input_sides];
       for (int i = 0; i < input_sides; ++i) {
-        st.input_tau[i] = corrector ? target_product_ - st.input_dt[i] * st.input_dlambda[i] : 0.0;
+        st.input_tau[i] =
+            corrector ? target_product_ - second_order_share_ * st.input_dt[i] * st.input_dlambda[i] : 0.0;
         pull[i] = (st.input_lambda[i] * (st.input_room[i] - st.input_t[i]) - st.input_tau[i]) / st.input_t[i];
       }
       for (int i = 0; i < nu; ++i) g[i] += pull[i] - pull[nu + i];
@@ -207,8 +226,8 @@ class InteriorPoint {
       const int m = sides();
       double pull[Stage::elastic_sides];
       for (int i = 0; i < m; ++i) {
-        st.tau_t[i] = corrector ? target_product_ - st.dt[i] * st.dlambda[i] : 0.0;
-        st.tau_s[i] = corrector ? target_product_ - st.ds[i] * st.dnu[i] : 0.0;
+        st.tau_t[i] = corrector ? target_product_ - second_order_share_ * st.dt[i] * st.dlambda[i] : 0.0;
+        st.tau_s[i] = corrector ? target_product_ - second_order_share_ * st.ds[i] * st.dnu[i] : 0.0;
         const double from_t = st.tau_t[i] / st.t[i];
         const double sigma = st.l1[i] + st.l2[i] * st.s[i] - from_t - st.tau_s[i] / st.s[i];
         pull[i] = -from_t + st.stiffness[i] * (st.room[i] + st.s[i] - st.t[i]) - st.share[i] * sigma;
@@ -332,7 +351,7 @@ class InteriorPoint {
   int iterations_ = 0, count_ = 1;
   bool prepared_ = false;
   double products_ = 0.0, worst_product_ = 0.0, first_order_ = 0.0, second_order_ = 0.0;
-  double target_product_ = 0.0, remaining_ = 1.0, start_residual_ = 1.0;
+  double target_product_ = 0.0, second_order_share_ = 1.0, remaining_ = 1.0, start_residual_ = 1.0;
   double input_width_[input_sides] = {}, width_[Stage::elastic_sides] = {};
 };
 

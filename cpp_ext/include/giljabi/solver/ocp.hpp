@@ -33,10 +33,11 @@ struct Table {
 };
 
 struct SolveOptions {
-  double tolerance = 1e-6;            // on every KKT residual, in the problem's own units
-  double step_tolerance = 1e-6;       // feedback(): a smaller step counts as converged
-  double violation_tolerance = 1e-5;  // on hard bounds and dynamics
-  double soft_limit = 1e300;          // violation of a soft constraint that makes a result infeasible
+  double tolerance = 1e-6;       // on every KKT residual, in the problem's own units
+  double step_tolerance = 1e-6;  // feedback(): a smaller step counts as converged
+  double violation_tolerance =
+      1e-5;                   // on hard bounds (of their range, if above 1) and dynamics (of the state)
+  double soft_limit = 1e300;  // violation of a soft constraint that makes a result infeasible
   double state_bound_penalty =
       1e5;  // l1 weight that keeps an unreachable bound from making the subproblem infeasible
   int line_search_steps = 12;
@@ -81,12 +82,12 @@ class Ocp {
         qp_(horizon),
         x_trial_(horizon + 1, nx),
         u_trial_(horizon, nu),
-        gap_(horizon, nx),
+        last_step_(horizon + 1, nz),
         rho_(1, nx) {
     const auto defaults = Model::parameters();
     for (int k = 0; k <= horizon; ++k)
       for (int i = 0; i < np; ++i) parameters.row(k)[i] = defaults[static_cast<std::size_t>(i)].value;
-    solve_options.barrier_tolerance = 1e-9;
+    solve_options.barrier_tolerance = 1e-7;
     solve_options.residual_tolerance = 1e-9;
     solve_options.max_iterations = 60;
   }
@@ -221,6 +222,7 @@ class Ocp {
   double step_size() const;
   void take_step(double length, Table& xs, Table& us) const;
   void multipliers();
+  double first_length();
   bool line_search();
   double merit(const Table& xs, const Table& us);
   double predicted_merit() const;
@@ -250,8 +252,16 @@ class Ocp {
 
   // Hard bounds hold, and soft constraints up to the user's limit.
   bool acceptable() const {
-    const Worst soft = violation(x, true, false), hard = violation(x, false, true);
-    return soft.violation <= options.soft_limit && hard.violation <= options.violation_tolerance;
+    if (violation(x, true, false).violation > options.soft_limit) return false;
+    for (int k = 1; k <= horizon_; ++k) {
+      for (int i = 0; i < nx; ++i) {
+        const double lower = x_lower.row(k)[i], upper = x_upper.row(k)[i];
+        const double range = upper - lower < unbounded ? std::max(upper - lower, 1.0) : 1.0;
+        const double outside = std::max(lower - x.row(k)[i], x.row(k)[i] - upper);
+        if (outside > options.violation_tolerance * range) return false;
+      }
+    }
+    return true;
   }
 
   void clip_guess() {
@@ -274,7 +284,8 @@ class Ocp {
   Solver qp_;
   bool cold_ = true, prepared_ = false, usable_ = false;
   double input_width_[2 * nu] = {}, side_width_[nh + 2 * nx] = {};
-  Table x_trial_, u_trial_, gap_, rho_;  // rho: merit weight of each state's gap
+  Table x_trial_, u_trial_, last_step_, rho_;  // rho: merit weight of each state's gap
+  double last_length_ = 1.0;
 };
 
 }  // namespace giljabi::solver

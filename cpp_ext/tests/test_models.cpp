@@ -1,0 +1,182 @@
+// Models against finite differences, and their signs and published figures.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <complex>
+#include <random>
+
+#include "giljabi/models/bicycle.hpp"
+#include "giljabi/models/vessel.hpp"
+#include "giljabi/models/vessel_rudder.hpp"
+#include "giljabi/solver/integrator.hpp"
+
+using namespace giljabi;
+
+namespace {
+
+using Complex = std::complex<double>;
+
+// Random state and input of moderate size, parameters that switch every constraint on.
+template <class Model>
+struct Sample {
+  double x[Model::nx], u[Model::nu], p[Model::np > 0 ? Model::np : 1];
+  explicit Sample(unsigned seed) {
+    std::mt19937 random(seed);
+    std::uniform_real_distribution<double> range(-1.0, 1.0);
+    for (double& v : x) v = range(random);
+    for (double& v : u) v = range(random);
+    for (double& v : p) v = 1.5 + range(random);
+  }
+};
+
+// Sensitivities of the step by the complex step method (Squire, Trapp 1998): exact to rounding.
+template <class Model>
+void check_sensitivities(const Model& model, double dt) {
+  using Integrator = solver::RungeKutta4<Model>;
+  constexpr int nx = Model::nx, nu = Model::nu, nzp = Integrator::nzp;
+  for (unsigned seed = 1; seed <= 20; ++seed) {
+    const Sample<Model> at(seed);
+    double next[nx], plain[nx], ba[nx * nzp];
+    Integrator::linearize(model, at.x, at.u, at.p, dt, next, ba);
+    Integrator::step(model, at.x, at.u, at.p, dt, plain);
+    for (int i = 0; i < nx; ++i) CHECK(next[i] == doctest::Approx(plain[i]).epsilon(1e-14));
+    for (int j = 0; j < nu + nx; ++j) {
+      Complex x[nx], u[nu], out[nx];
+      for (int i = 0; i < nx; ++i) x[i] = at.x[i];
+      for (int i = 0; i < nu; ++i) u[i] = at.u[i];
+      (j < nu ? u[j] : x[j - nu]) += Complex(0.0, 1e-30);
+      Integrator::step(model, x, u, at.p, dt, out);
+      for (int i = 0; i < nx; ++i) {
+        CAPTURE(i);
+        CAPTURE(j);
+        CHECK(ba[i * nzp + j] == doctest::Approx(out[i].imag() / 1e-30).epsilon(1e-11).scale(1.0));
+      }
+    }
+    for (int i = 0; i < nx; ++i)
+      for (int j = nu + nx; j < nzp; ++j) CHECK(ba[i * nzp + j] == 0.0);
+  }
+}
+
+// Constraint gradients by long double central differences.
+template <class Model>
+void check_constraints(const Model& model) {
+  constexpr int nx = Model::nx, nh = Model::nh;
+  using S = solver::Sparsity<Model>;
+  using D = solver::Dual<S::constraint_colours.count>;
+  const Sample<Model> at(7);
+  D x[nx], h[nh];
+  for (int i = 0; i < nx; ++i) {
+    x[i] = D(at.x[i]);
+    x[i].d[S::constraint_colours.of[static_cast<std::size_t>(S::nu + i)]] = 1.0;
+  }
+  model.constraints(x, at.p, h);
+  for (int j = 0; j < nx; ++j) {
+    long double up[nx], down[nx], high[nh], low[nh];
+    for (int i = 0; i < nx; ++i) up[i] = down[i] = at.x[i];
+    up[j] += 1e-6L;
+    down[j] -= 1e-6L;
+    model.constraints(up, at.p, high);
+    model.constraints(down, at.p, low);
+    for (int r = 0; r < nh; ++r) {
+      const double expected = static_cast<double>((high[r] - low[r]) / 2e-6L);
+      const bool there = solver::has(S::constraints[static_cast<std::size_t>(r)], j);
+      const double found =
+          there ? h[r].d[S::constraint_colours.of[static_cast<std::size_t>(S::nu + j)]] : 0.0;
+      CHECK(found == doctest::Approx(expected).epsilon(1e-9).scale(1.0));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("sensitivities of the integration step equal the complex step") {
+  check_sensitivities(models::Bicycle<4, true>{}, 0.05);
+  check_sensitivities(models::Vessel<3, false>{}, 1.0);
+  check_sensitivities(models::VesselRudder<4, true>{}, 1.0);
+}
+
+TEST_CASE("constraint gradients equal central differences") {
+  check_constraints(models::Bicycle<4, true>{});
+  check_constraints(models::Bicycle<1, false>{});
+  check_constraints(models::VesselRudder<4, true>{});
+}
+
+TEST_CASE("structural zeros are found") {
+  using S = solver::Sparsity<models::Bicycle<1, false>>;
+  CHECK(S::dynamics_colours.count == 2);       // psi, steering and a never meet each other
+  CHECK(!solver::has(S::step[3], S::nu + 2));  // speed does not depend on heading
+  CHECK(solver::has(S::step[0], S::nu + 2));   // x does
+  CHECK(solver::Sparsity<models::Vessel<3, false>>::dynamics_colours.count <= 4);
+}
+
+TEST_CASE("integration step is of fourth order") {
+  const models::Vessel<3, false> model;
+  using Integrator = solver::RungeKutta4<models::Vessel<3, false>>;
+  const double x0[8] = {0, 0, 0.3, 0.25, 0.05, 0.1, 0.4, 0.05}, u[2] = {0.1, -0.02};
+  const auto run = [&](int steps, double* to) {
+    double now[8];
+    std::copy(x0, x0 + 8, now);
+    for (int i = 0; i < steps; ++i) {
+      Integrator::step(model, now, u, nullptr, 1.0 / steps, to);
+      std::copy(to, to + 8, now);
+    }
+  };
+  double fine[8], coarse[8], exact[8];
+  run(256, exact);
+  run(8, coarse);
+  run(16, fine);
+  for (int i : {0, 1, 2, 4, 5}) {
+    const double ratio = std::abs(coarse[i] - exact[i]) / std::abs(fine[i] - exact[i]);
+    CHECK(ratio > 12.0);  // 16 in the limit
+    CHECK(ratio < 20.0);
+  }
+}
+
+TEST_CASE("positive rudder and positive steering turn to port") {
+  const models::VesselRudder<4, true> ship;
+  double x[8] = {0, 0, 0, 0.5, 0, 0, 1.0, 0.2}, u[2] = {0, 0}, f[8];
+  const double p[solver::Sparsity<models::VesselRudder<4, true>>::np] = {};
+  ship.dynamics(x, u, p, f);
+  CHECK(f[5] > 0.0);  // yaw acceleration
+  CHECK(f[4] < 0.0);  // the stern is pushed to starboard first
+  x[7] = -0.2;
+  ship.dynamics(x, u, p, f);
+  CHECK(f[5] < 0.0);
+  const models::Bicycle<4, true> car;
+  const double at[6] = {0, 0, 0, 10, 0.1, 0};
+  double g[6];
+  car.dynamics(at, u, p, g);
+  CHECK(g[2] == doctest::Approx(10.0 * std::tan(0.1) / 2.7));
+  CHECK(g[0] == 10.0);
+}
+
+TEST_CASE("damping takes energy out of a drifting, turning hull") {
+  const models::Vessel<3, false> hull;
+  const double u[2] = {0, 0};
+  for (unsigned seed = 1; seed <= 50; ++seed) {
+    Sample<models::Vessel<3, false>> at(seed);
+    at.x[3] *= 0.5, at.x[4] *= 0.1, at.x[5] *= 0.1, at.x[6] = at.x[7] = 0.0;
+    double f[8];
+    hull.dynamics(at.x, u, at.p, f);
+    // d/dt of 1/2 nu' M nu; Coriolis does no work.
+    const double v = at.x[4], r = at.x[5];
+    const double power = hull.m11 * at.x[3] * f[3] + v * (hull.m22 * f[4] + hull.m23 * f[5]) +
+                         r * (hull.m23 * f[4] + hull.m33 * f[5]);
+    CHECK(power <= 1e-12);
+  }
+}
+
+TEST_CASE("a disc of radius 0 and a corridor without normal constrain nothing") {
+  using Place = models::KeepOut<4, true>;
+  double p[Place::np] = {}, h[Place::nh];
+  p[16] = p[17] = 5.0;
+  Place::evaluate(0.0, 0.0, p, h);
+  for (double value : h) CHECK(value > 0.0);
+  p[0] = 3.0, p[2] = 2.0;  // disc 1 at (3, 0), radius 2
+  Place::evaluate(1.0, 0.0, p, h);
+  CHECK(h[0] == doctest::Approx(0.0));
+  p[15] = 1.0;  // normal +y: left is +y
+  Place::evaluate(0.0, 6.0, p, h);
+  CHECK(h[4] == doctest::Approx(-1.0));
+  CHECK(h[5] == doctest::Approx(11.0));
+}
