@@ -2,35 +2,11 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <limits>
-#include <new>
 #include <random>
 
+#include "allocations.hpp"
 #include "giljabi/models/bicycle.hpp"
-#include "giljabi/models/vessel.hpp"
 #include "giljabi/solver/ocp.hpp"
-
-namespace {
-long allocations = 0;
-}
-
-// Every allocation of the test program is counted.
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* p = std::malloc(size)) return p;
-  throw std::bad_alloc();
-}
-void* operator new(std::size_t size, std::align_val_t align) {
-  ++allocations;
-  const auto a = static_cast<std::size_t>(align);
-  if (void* p = std::aligned_alloc(a, (size + a - 1) / a * a)) return p;
-  throw std::bad_alloc();
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
 
 using namespace giljabi;
 using solver::Status;
@@ -132,7 +108,7 @@ TEST_CASE("nothing allocates after construction") {
   pose(car);
   double x[6];
   std::copy(start, start + 6, x);
-  const long before = allocations;
+  const std::size_t before = tests::allocations();
   car.solve(start, 50);
   for (int i = 0; i < 20; ++i) {
     car.prepare();
@@ -140,7 +116,7 @@ TEST_CASE("nothing allocates after construction") {
     car.simulate(x, car.u.row(0), car.parameters.row(0), 0.05, 10, x);
     car.shift();
   }
-  CHECK(allocations == before);
+  CHECK(tests::allocations() == before);
 }
 
 TEST_CASE("the same input gives the same bytes") {

@@ -50,8 +50,8 @@ void fill(Solver& qp, unsigned seed, double tightness) {
   }
 }
 
-double value(const Stage& st, int side, const std::vector<StateSide>& sides) {
-  double sum = st.room[side];
+double value(const Stage& problem, const Stage& st, int side, const std::vector<StateSide>& sides) {
+  double sum = problem.room[side];
   if (side < 2)
     for (int j = 0; j < 4; ++j) sum += st.row[side * Stage::nxp + j] * st.z[2 + j];
   else
@@ -62,7 +62,7 @@ double value(const Stage& st, int side, const std::vector<StateSide>& sides) {
 
 // Largest residual of the first-order conditions. The multipliers of the dynamics come from a dense
 // least-squares fit of the stationarity conditions, so nothing of the recursion is trusted.
-double worst_residual(const Solver& qp, const double* dx0) {
+double worst_residual(const Solver& problem, const Solver& qp, const double* dx0) {
   const int n = N * 6 + 4, first_x = 2;  // variables (u0, x0), ..., (u_{N-1}, x_{N-1}), x_N
   Eigen::MatrixXd dynamics = Eigen::MatrixXd::Zero(4 * (N + 1), n);
   Eigen::VectorXd gradient = Eigen::VectorXd::Zero(n);
@@ -70,14 +70,15 @@ double worst_residual(const Solver& qp, const double* dx0) {
   const auto grow = [&](double r) { worst = std::max(worst, std::abs(r)); };
   for (int k = 0; k <= N; ++k) {
     const Stage& st = qp.stage(k);
+    const Stage& given = problem.stage(k);  // the solver moves its own copy
     const int at = 6 * k - (k == N ? 2 : 0);
-    for (int j = (k == N ? 2 : 0); j < 6; ++j) gradient[at + j] += st.gradient[j] + st.weight[j] * st.z[j];
+    for (int j = (k == N ? 2 : 0); j < 6; ++j) gradient[at + j] += given.gradient[j] + st.weight[j] * st.z[j];
     for (int i = 0; i < 4; ++i) dynamics(4 * k + i, at + first_x + i) = -1.0;
     if (k == 0)
       for (int i = 0; i < 4; ++i) grow(st.z[2 + i] - dx0[i]);
     if (k < N) {
       for (int i = 0; i < 4; ++i) {
-        double next = st.gap[i];
+        double next = given.gap[i];
         for (int j = 0; j < 6; ++j) {
           dynamics(4 * (k + 1) + i, at + j) = st.ba[i * Stage::nzp + j];
           next += st.ba[i * Stage::nzp + j] * st.z[j];
@@ -85,7 +86,7 @@ double worst_residual(const Solver& qp, const double* dx0) {
         grow(next - qp.stage(k + 1).z[2 + i]);
       }
       for (int i = 0; i < 4; ++i) {
-        const double sign = i < 2 ? 1.0 : -1.0, room = st.input_room[i] + sign * st.z[i % 2];
+        const double sign = i < 2 ? 1.0 : -1.0, room = given.input_room[i] + sign * st.z[i % 2];
         gradient[at + i % 2] -= sign * st.input_lambda[i];
         grow(std::min(room, 0.0));
         grow(std::min(st.input_lambda[i], 0.0));
@@ -94,7 +95,7 @@ double worst_residual(const Solver& qp, const double* dx0) {
     }
     if (k == 0) continue;
     for (int i = 0; i < qp.sides(); ++i) {
-      const double h = value(st, i, qp.state_sides), s = st.s[i], lambda = st.lambda[i];
+      const double h = value(given, st, i, qp.state_sides), s = st.s[i], lambda = st.lambda[i];
       const double nu = st.l1[i] + st.l2[i] * s - lambda;  // stationarity of s
       grow(std::min(h + s, 0.0));
       grow(std::min(s, 0.0));
@@ -117,20 +118,22 @@ double worst_residual(const Solver& qp, const double* dx0) {
 void solve_and_check(unsigned seed, double tightness, bool warm) {
   CAPTURE(seed);
   CAPTURE(tightness);
-  Solver qp(N);
+  Solver qp(N), problem(N);
   const double input_width[4] = {1, 1, 1, 1}, width[5] = {1, 1, 1, 1, 1}, dx0[4] = {0.3, -0.2, 0.1, 0.4};
   fill(qp, seed, tightness);
-  qp.options.barrier_tolerance = qp.options.residual_tolerance = 1e-10;
+  fill(problem, seed, tightness);
+  qp.options.barrier_tolerance = qp.options.residual_tolerance = 1e-9;
   qp.options.max_iterations = 80;
   qp.set_widths(input_width, width);
   qp.start_cold();
   REQUIRE(qp.solve(dx0) == QpStatus::converged);
   if (warm) {  // another problem from the multipliers of this one
     fill(qp, seed + 1000, tightness);
+    fill(problem, seed + 1000, tightness);
     qp.start_warm();
     REQUIRE(qp.solve(dx0) == QpStatus::converged);
   }
-  CHECK(worst_residual(qp, dx0) < 1e-7);
+  CHECK(worst_residual(problem, qp, dx0) < 1e-7);
 }
 
 }  // namespace
@@ -144,8 +147,9 @@ TEST_CASE("first-order conditions hold from the multipliers of another problem")
 }
 
 TEST_CASE("without active sides the solution is that of the dense linear system") {
-  Solver qp(N);
+  Solver qp(N), problem(N);
   fill(qp, 5, 1.0);
+  fill(problem, 5, 1.0);
   qp.state_sides.clear();
   const double dx0[4] = {0.3, -0.2, 0.1, 0.4}, wide[4] = {1e6, 1e6, 1e6, 1e6};
   for (int k = 0; k <= N; ++k) {
@@ -153,7 +157,7 @@ TEST_CASE("without active sides the solution is that of the dense linear system"
     for (int i = 0; i < 4; ++i) st.input_room[i] = 1e6;
     for (int i = 0; i < 2; ++i) st.room[i] = 1e6;
   }
-  qp.options.barrier_tolerance = qp.options.residual_tolerance = 1e-10;
+  qp.options.barrier_tolerance = qp.options.residual_tolerance = 1e-9;
   qp.options.max_iterations = 60;
   qp.set_widths(wide, wide);
   qp.start_cold();
@@ -162,7 +166,7 @@ TEST_CASE("without active sides the solution is that of the dense linear system"
   Eigen::MatrixXd map = Eigen::MatrixXd::Zero(4, 2 * N), hessian = Eigen::MatrixXd::Zero(2 * N, 2 * N);
   Eigen::VectorXd offset = Eigen::Map<const Eigen::Vector4d>(dx0), right = Eigen::VectorXd::Zero(2 * N);
   for (int k = 0; k <= N; ++k) {
-    const Stage& st = qp.stage(k);
+    const Stage& st = problem.stage(k);
     const Eigen::VectorXd q = Eigen::Map<const Eigen::Vector4d>(st.weight + 2);
     const Eigen::VectorXd g = Eigen::Map<const Eigen::Vector4d>(st.gradient + 2);
     hessian += map.transpose() * q.asDiagonal() * map;

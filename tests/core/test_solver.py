@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
+from giljabi.platform import load_platform
 from giljabi.solver import Ocp, Status
 from giljabi.types import BadInputError
 
@@ -52,6 +61,7 @@ def test_feedback_stays_at_the_optimum() -> None:
     solved = ocp.solve(x0)
     result = ocp.feedback(x0)
     assert result.status is Status.CONVERGED
+    assert result.cost == pytest.approx(solved.cost, rel=1e-7)
     assert result.u0 == pytest.approx(solved.u0, abs=1e-5)
 
 
@@ -70,3 +80,257 @@ def test_not_a_number_in_gives_a_status() -> None:
     result = ocp.feedback(x0)
     assert result.status is Status.BAD_INPUT
     assert np.all(np.isfinite(result.u0))
+
+
+# --- what goes in -----------------------------------------------------------------------------------
+
+FINITE = st.floats(-1e3, 1e3)
+SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=12)
+
+
+@pytest.fixture(scope="module")
+def posed() -> tuple[Ocp, np.ndarray]:
+    return car_problem()
+
+
+@settings(max_examples=200, deadline=None)
+@given(value=hnp.arrays(np.float64, SHAPES, elements=st.floats()), where=st.integers(0, 6))
+def test_any_array_is_taken_or_refused_with_the_expected_shape(
+    posed: tuple[Ocp, np.ndarray], value: np.ndarray, where: int
+) -> None:
+    ocp, x0 = posed
+    calls = (
+        (lambda: ocp.set_reference(value), [(6,), (41, 6)]),
+        (lambda: ocp.set_reference(x0, value), [(2,), (40, 2)]),
+        (lambda: ocp.set_parameters(value), [(18,), (41, 18)]),
+        (lambda: ocp.set_guess(value), [(6,), (41, 6)]),
+        (lambda: ocp.set("state_weights", value), [(6,)]),
+        (lambda: ocp.set("disc_2_x", value), [(), (41,)]),
+        (lambda: ocp.set("wheelbase", value), [()]),
+    )
+    call, shapes = calls[where]
+    if value.shape not in shapes:
+        with pytest.raises(BadInputError, match="expected"):
+            call()
+    elif not np.all(np.isfinite(value)):
+        with pytest.raises(BadInputError, match="not finite"):
+            call()
+    else:
+        try:
+            call()
+        except BadInputError as e:
+            assert "or more" in str(e) or "above 0" in str(e)  # noqa: PT017
+
+
+@settings(max_examples=100, deadline=None)
+@given(value=st.one_of(st.none(), st.text(), st.binary(), st.dictionaries(st.text(), FINITE), st.complex_numbers()))
+def test_what_is_no_array_of_numbers_is_refused(posed: tuple[Ocp, np.ndarray], value: object) -> None:
+    ocp, _ = posed
+    for call in (
+        lambda: ocp.set("input_weights", value),
+        lambda: ocp.set_guess(value),
+        lambda: ocp.feedback(value),
+        lambda: ocp.solve(value),
+    ):
+        with pytest.raises(BadInputError):
+            call()
+
+
+@settings(max_examples=150, deadline=None)
+@given(x=hnp.arrays(np.float64, 6, elements=st.floats(width=64)))
+def test_any_state_gives_a_status_and_a_usable_input(x: np.ndarray) -> None:
+    ocp, x0 = car_problem()
+    ocp.feedback(x0)
+    for result in (ocp.feedback(x), ocp.solve(x, 5)):
+        assert isinstance(result.status, Status)
+        assert (result.status is Status.BAD_INPUT) or np.all(np.isfinite(x))
+        assert np.all(np.abs(result.u0) <= [0.8, 10])
+        assert np.all(np.isfinite(ocp.x))
+        assert np.isfinite(result.cost)
+        assert np.isfinite(result.violation)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Ocp("bycicle", 10, 0.1), "did you mean 'bicycle'"),
+        (lambda: Ocp("bicycle", 0, 0.1), "1 to 10000 stages"),
+        (lambda: Ocp("bicycle", 10, -0.1), "above 0"),
+        (lambda: Ocp("bicycle", 10, float("nan")), "above 0"),
+        (lambda: Ocp("bicycle", "ten", 0.1), "1 to 10000 stages"),  # type: ignore[arg-type]
+        (lambda: Ocp("bicycle", 10, 0.1).set("state_upper.w", 1.0), "known are x, y, psi, v, steering, a"),
+        (lambda: Ocp("bicycle", 10, 0.1).set("wheelbase", 0.0), "above 0"),
+        (lambda: Ocp("bicycle", 10, 0.1).set("disc_1_radius", -1.0), "0 or more"),
+        (lambda: Ocp("bicycle", 10, 0.1).set("state_weights", [1, 1, 1, 1, 1, -1]), "0 or more"),
+        (lambda: Ocp("bicycle", 10, 0.1).set("state_lower.v", float("nan")), "NaN"),
+        (lambda: Ocp("bicycle", 10, 0.1).set("qp_iterations", 2.5), "whole number"),
+        (lambda: Ocp("bicycle", 10, 0.1).solve(np.zeros(6), 0), "whole number"),
+    ],
+)
+def test_errors_say_what_is_expected(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        call()
+
+
+def test_crossed_bounds_are_named_before_a_solve() -> None:
+    ocp, x0 = car_problem()
+    ocp.set("state_lower.v", 16)
+    with pytest.raises(BadInputError, match=r"state_lower\.v is 16\.0 and state_upper\.v is 15\.0 at stage 0"):
+        ocp.feedback(x0)
+
+
+# --- what comes out ---------------------------------------------------------------------------------
+
+
+def test_views_do_not_copy_and_cannot_be_written() -> None:
+    ocp, x0 = car_problem()
+    x, u = ocp.x, ocp.u
+    ocp.solve(x0)
+    assert x is ocp.x
+    assert x[0] == pytest.approx(x0)
+    assert np.any(u != 0)
+    with pytest.raises(ValueError, match="read-only"):
+        x[0, 0] = 1.0
+    before = x.copy()
+    ocp.shift()
+    assert np.array_equal(x[:-1], before[1:])
+    del ocp
+    assert np.all(np.isfinite(x))  # the view keeps the memory alive
+
+
+def test_set_and_get_agree_for_every_name() -> None:
+    ocp = Ocp("vessel_rudder", 5, 1.0)
+    for name in (*ocp.names.settings, *ocp.names.constants, *ocp.names.parameters):
+        value = ocp.get(name)
+        ocp.set(name, value)
+        assert np.array_equal(ocp.get(name), value)
+    ocp.set("state_upper.thrust", np.arange(6.0))
+    assert ocp.get("state_upper")[3, 6] == 3.0
+
+
+def test_the_violated_constraint_and_stage_are_named() -> None:
+    ocp, x0 = car_problem()
+    ocp.set("disc_2_x", x0[0])
+    ocp.set("disc_2_y", x0[1] + 0.2)
+    ocp.set("disc_2_radius", 2.0)
+    result = ocp.solve(x0)
+    assert result.worst == "disc_2@stage 1"
+    assert result.violation == pytest.approx(-min(ocp.constraint_values(ocp.x[k], k)[1] for k in range(1, 41)))
+    assert result.status.usable
+    ocp.set("soft_limit", 0.1)
+    assert ocp.solve(x0).status is Status.INFEASIBLE
+
+
+def test_a_bound_that_cannot_hold_is_infeasible_and_named() -> None:
+    ocp, x0 = car_problem()
+    x0[3] = 20.0
+    result = ocp.solve(x0)
+    assert result.status is Status.INFEASIBLE
+    assert result.worst == "v upper bound@stage 1"
+    assert not result.status.usable
+
+
+def test_closed_loop_keeps_clear_and_tracks() -> None:
+    """Twenty seconds with the disc coming through; the plant is the model integrated ten times finer."""
+    ocp, x = car_problem()
+    k = 2 * np.pi / 80
+    for _ in range(15):
+        ocp.feedback(x)
+    least, late = np.inf, 0.0
+    for i in range(400):
+        t = (i + np.arange(41)) * 0.05
+        along, slope = 10 * t, 4 * k * np.cos(k * 10 * t)
+        zero = np.zeros(41)
+        ocp.set_reference(np.c_[along, 4 * np.sin(k * along), np.arctan(slope), 10 * np.sqrt(1 + slope**2), zero, zero])
+        disc = along + 15 * np.cos(2 * np.pi * t / 10)
+        ocp.set("disc_1_x", disc)
+        ocp.set("disc_1_y", 4 * np.sin(k * disc) + 0.5)
+        ocp.prepare()
+        result = ocp.feedback(x)
+        assert result.status.usable
+        assert result.qp_iterations <= 25
+        least = min(least, ocp.constraint_values(x)[0])
+        x = ocp.simulate(x, result.u0, 0.05)
+        ocp.shift()
+        late = max(late, abs(x[1] - 4 * np.sin(k * x[0]))) if i > 330 else late
+    assert least > -1e-3
+    assert late < 2.5
+
+
+def test_left_corridor_bound_is_to_port() -> None:
+    """Reference outside the corridor: the path ends at its edge."""
+    ocp, _ = car_problem()
+    ocp.set("disc_1_radius", 0.0)
+    t = np.arange(41) * 0.05
+    reference = np.zeros((41, 6))
+    reference[:, 0], reference[:, 1], reference[:, 3] = 8 * t, 1.5, 8
+    ocp.set_reference(reference)
+    ocp.set("corridor_normal_y", 1.0)
+    ocp.set("corridor_left", 0.5)
+    x0 = np.array([0, 0, 0, 8.0, 0, 0])
+    ocp.set_guess(x0)
+    assert ocp.solve(x0).status is Status.CONVERGED
+    assert 0.4 < ocp.x[-1, 1] < 0.52
+    ocp.set("corridor_left", 1e3)
+    ocp.solve(x0)
+    assert ocp.x[-1, 1] > 0.8
+
+
+def test_ship_passes_a_vessel_on_its_route(root: Path) -> None:
+    """The ship's own parameters, at sea scale in N and m."""
+    ocp = Ocp("vessel_rudder", 40, 1.0)
+    for name, value in load_platform(root / "config/platforms/ship.yaml").model.model.parameters.items():
+        ocp.set(name, value)
+    ocp.set("input_lower", [-4000, -0.25])
+    ocp.set("input_upper", [4000, 0.25])
+    for name, lower, upper in (("rudder", -0.61, 0.61), ("thrust", -6000, 16000)):
+        ocp.set(f"state_lower.{name}", lower)
+        ocp.set(f"state_upper.{name}", upper)
+    ocp.set("state_weights", [1e-2, 1e-2, 1, 1, 1, 1, 1e-9, 0.1])
+    ocp.set("terminal_weights", [0.1, 0.1, 10, 10, 1, 1, 1e-9, 0.1])
+    ocp.set("input_weights", [1e-6, 10])
+    reference = np.zeros((41, 8))
+    reference[:, 0], reference[:, 3], reference[:, 6] = 3.0 * np.arange(41), 3.0, 7000.0
+    ocp.set_reference(reference)
+    ocp.set("disc_1_x", 60.0)
+    ocp.set("disc_1_y", 2.0)
+    ocp.set("disc_1_radius", 20.0)
+    x0 = reference[0]
+    ocp.set_guess(x0)
+    result = ocp.solve(x0)
+    assert result.status is Status.CONVERGED
+    assert np.min(np.hypot(ocp.x[:, 0] - 60, ocp.x[:, 1] - 2)) > 20 - 0.05
+    assert np.min(ocp.x[:, 1]) < -15  # the short side
+
+
+def test_positive_rudder_turns_the_ship_to_port(root: Path) -> None:
+    ocp = Ocp("vessel_rudder", 5, 1.0)
+    for name, value in load_platform(root / "config/platforms/ship.yaml").model.model.parameters.items():
+        ocp.set(name, value)
+    x = np.array([0, 0, 0, 3.0, 0, 0, 8000.0, 0.2])
+    for _ in range(120):
+        x = ocp.simulate(x, [0, 0], 1.0)
+    assert 0.02 < x[5] < 0.2  # rad/s
+    assert 2.0 < x[3] < 4.0  # m/s under 8 kN
+
+
+def test_example_of_the_documentation_runs(root: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (root / "docs/solver.md").read_text(encoding="utf-8"), re.S)
+    assert blocks
+    scope: dict[str, object] = {}
+    for block in blocks:
+        exec(block, scope)
+
+
+def test_two_solvers_run_at_the_same_time_and_agree() -> None:
+    """Solves release the GIL; results do not depend on what else runs."""
+
+    def run(_: int) -> bytes:
+        ocp, x0 = car_problem()
+        for _ in range(10):
+            ocp.feedback(x0)
+        return ocp.x.tobytes() + ocp.u.tobytes()
+
+    with ThreadPoolExecutor(2) as pool:
+        results = set(pool.map(run, range(6)))
+    assert len(results) == 1

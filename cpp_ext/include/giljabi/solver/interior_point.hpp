@@ -55,20 +55,7 @@ class InteriorPoint {
 
   // Slacks and multipliers of a cold start.
   void start_cold() {
-    const double mu = options.barrier_start;
-    for (int k = 0; k <= horizon_; ++k) {
-      Stage& st = stage(k);
-      for (int i = 0; i < input_sides && k < horizon_; ++i) {
-        st.input_t[i] = std::max(st.input_room[i], 0.01 * input_width_[i]);
-        st.input_lambda[i] = mu / st.input_t[i];
-      }
-      for (int i = 0; i < sides() && k > 0; ++i) {
-        st.t[i] = std::max(st.room[i], 0.0) + 0.01 * width_[i];
-        st.lambda[i] = mu / st.t[i];
-        st.s[i] = std::max(-st.room[i], 0.0) + mu / st.l1[i];
-        st.nu_s[i] = mu / st.s[i];
-      }
-    }
+    centre(options.barrier_start);
     reset_point();
   }
 
@@ -85,7 +72,6 @@ class InteriorPoint {
   // First factorization and backward sweep; does not need the initial state.
   void prepare() {
     iterations_ = 0;
-    remaining_ = start_residual_;
     sum_products();
     factorize();
     prepared_ = true;
@@ -95,7 +81,8 @@ class InteriorPoint {
   QpStatus solve(const double* dx0) {
     if (!prepared_) prepare();
     prepared_ = false;
-    for (int i = 0; i < nx; ++i) stage(0).target[nu + i] = dx0[i];
+    for (int i = 0; i < nx; ++i) stage(0).step[nu + i] = dx0[i];
+    int short_steps = 0, restarts = 0;
     for (;;) {
       forward_sweep();
       const double predicted = direction(false);
@@ -113,11 +100,20 @@ class InteriorPoint {
       }
       if (!std::isfinite(length) || !std::isfinite(first_order_)) return QpStatus::failed;
       update(length);
+      for (int i = 0; i < nx; ++i) stage(0).step[nu + i] *= 1.0 - length;
       ++iterations_;
       remaining_ *= 1.0 - length;
       if (worst_product_ <= options.barrier_tolerance && remaining_ <= options.residual_tolerance)
         return QpStatus::converged;
       if (iterations_ >= options.max_iterations) return QpStatus::iteration_limit;
+      short_steps = length < 0.05 ? short_steps + 1 : 0;
+      if (short_steps == 3 && restarts < 2) {  // too close to the boundary for what has to change
+        short_steps = 0;
+        ++restarts;
+        centre(100.0 * std::max(products_ / count_, options.barrier_start));
+        remaining_ = std::max(remaining_, primal_residual());
+        sum_products();
+      }
       factorize();
     }
   }
@@ -160,18 +156,40 @@ class InteriorPoint {
     return std::min(1.0, 0.995 * direction(true));
   }
 
-  void reset_point() {
-    double worst = 1.0;
+  // Slacks and multipliers around the present point with every product mu.
+  void centre(double mu) {
     for (int k = 0; k <= horizon_; ++k) {
       Stage& st = stage(k);
-      std::fill(st.z, st.z + nzp, 0.0);
+      for (int i = 0; i < input_sides && k < horizon_; ++i) {
+        st.input_t[i] = std::max(st.input_room[i], 0.01 * input_width_[i]);
+        st.input_lambda[i] = mu / st.input_t[i];
+      }
+      for (int i = 0; i < sides() && k > 0; ++i) {
+        st.t[i] = std::max(st.room[i], 0.0) + 0.01 * width_[i];
+        st.lambda[i] = mu / st.t[i];
+        st.s[i] = std::max(-st.room[i], 0.0) + mu / st.l1[i];
+        st.nu_s[i] = mu / st.s[i];
+      }
+    }
+  }
+
+  void reset_point() {
+    for (auto& st : stages_) std::fill(st.z, st.z + nzp, 0.0);
+    remaining_ = primal_residual();
+    prepared_ = false;
+  }
+
+  // Largest mismatch of a slack and its room, relative to the width; at least 1.
+  double primal_residual() const {
+    double worst = 1.0;
+    for (int k = 0; k <= horizon_; ++k) {
+      const Stage& st = stage(k);
       for (int i = 0; i < input_sides && k < horizon_; ++i)
         worst = std::max(worst, std::abs(st.input_room[i] - st.input_t[i]) / input_width_[i]);
       for (int i = 0; i < sides() && k > 0; ++i)
         worst = std::max(worst, std::abs(st.room[i] + st.s[i] - st.t[i]) / width_[i]);
     }
-    start_residual_ = worst;
-    prepared_ = false;
+    return worst;
   }
 
   // Riccati recursion with the barrier's stiffness, and the backward sweep of the predictor.
@@ -249,7 +267,7 @@ class InteriorPoint {
     for (int k = 0; k < horizon_; ++k) Recursion::forward(stage(k), stage(k + 1));
   }
 
-  // Directions of slacks and multipliers to the target; returns the step length to the boundary.
+  // Directions of slacks and multipliers with the step; returns the step length to the boundary.
   double direction(bool with_tau) {
     double worst = 1e-16;  // largest relative decrease
     double first = 0.0, second = 0.0;
@@ -258,9 +276,9 @@ class InteriorPoint {
       Stage& st = stage(k);
       if (k < horizon_) {
         for (int i = 0; i < input_sides; ++i) {
-          const double du = i < nu ? st.target[i] : -st.target[i - nu];
+          const double du = i < nu ? st.step[i] : -st.step[i - nu];
           const double t = st.input_t[i], lambda = st.input_lambda[i];
-          const double dt = st.input_room[i] + du - t;
+          const double dt = st.input_room[i] - t + du;
           const double dlambda = -lambda + ((with_tau ? st.input_tau[i] : 0.0) - lambda * dt) / t;
           st.input_dt[i] = dt;
           st.input_dlambda[i] = dlambda;
@@ -270,22 +288,22 @@ class InteriorPoint {
         }
       }
       if (k == 0) continue;
-      double value[Stage::elastic_sides];
       static_for<nh>([&](auto r) {
-        double sum = st.room[r];
+        double sum = 0.0;
         static_for<nx>([&](auto j) {
-          if constexpr (has(Structure::constraints[r], j)) sum += st.row[r * nxp + j] * st.target[nu + j];
+          if constexpr (has(Structure::constraints[r], j)) sum += st.row[r * nxp + j] * st.step[nu + j];
         });
-        value[r] = sum;
+        st.slope[r] = sum;
       });
-      for (int i = nh; i < m; ++i) value[i] = st.room[i] + side(i).sign * st.target[nu + side(i).state];
+      for (int i = nh; i < m; ++i) st.slope[i] = side(i).sign * st.step[nu + side(i).state];
       for (int i = 0; i < m; ++i) {
         const double t = st.t[i], lambda = st.lambda[i], s = st.s[i], nu_s = st.nu_s[i], a = st.a[i];
         const double from_t = (with_tau ? st.tau_t[i] : 0.0) / t, from_s = (with_tau ? st.tau_s[i] : 0.0) / s;
         const double b = st.l2[i] + nu_s / s;
         const double sigma = st.l1[i] + st.l2[i] * s - from_t - from_s;
-        const double ds = -(sigma + a * (value[i] + s - t)) / (a + b);
-        const double dt = value[i] + s + ds - t;
+        const double left = st.room[i] + s - t + st.slope[i];
+        const double ds = -(sigma + a * left) / (a + b);
+        const double dt = left + ds;
         const double dlambda = -lambda + from_t - a * dt;
         const double dnu = -nu_s + from_s - nu_s / s * ds;
         st.ds[i] = ds;
@@ -306,16 +324,31 @@ class InteriorPoint {
   void update(double length) {
     for (int k = 0; k <= horizon_; ++k) {
       Stage& st = stage(k);
-      for (int j = 0; j < nzp; ++j) st.z[j] += length * (st.target[j] - st.z[j]);
+      for (int j = 0; j < nz; ++j) {
+        const double part = length * st.step[j];
+        st.z[j] += part;
+        st.gradient[j] += st.weight[j] * part;
+      }
+      for (int i = 0; i < nx; ++i) st.gap[i] *= 1.0 - length;
+      for (int i = 0; i < nu; ++i) {
+        st.input_room[i] += length * st.step[i];
+        st.input_room[nu + i] -= length * st.step[i];
+      }
+      for (int i = 0; i < sides(); ++i) st.room[i] += length * st.slope[i];
       for (int i = 0; i < input_sides; ++i) {
         st.input_t[i] += length * st.input_dt[i];
         st.input_lambda[i] += length * st.input_dlambda[i];
       }
       for (int i = 0; i < sides(); ++i) {
+        // What stays of l1 + l2 s - lambda - nu is known; it gives the larger multiplier without
+        // cancellation.
+        const double left = (1.0 - length) * (st.l1[i] + st.l2[i] * st.s[i] - st.lambda[i] - st.nu_s[i]);
         st.t[i] += length * st.dt[i];
         st.lambda[i] += length * st.dlambda[i];
         st.s[i] += length * st.ds[i];
         st.nu_s[i] += length * st.dnu[i];
+        const double sum = st.l1[i] + st.l2[i] * st.s[i] - left;
+        (st.lambda[i] > st.nu_s[i] ? st.lambda[i] : st.nu_s[i]) = sum - std::min(st.lambda[i], st.nu_s[i]);
       }
     }
     sum_products();
@@ -351,7 +384,7 @@ class InteriorPoint {
   int iterations_ = 0, count_ = 1;
   bool prepared_ = false;
   double products_ = 0.0, worst_product_ = 0.0, first_order_ = 0.0, second_order_ = 0.0;
-  double target_product_ = 0.0, second_order_share_ = 1.0, remaining_ = 1.0, start_residual_ = 1.0;
+  double target_product_ = 0.0, second_order_share_ = 1.0, remaining_ = 1.0;
   double input_width_[input_sides] = {}, width_[Stage::elastic_sides] = {};
 };
 

@@ -34,7 +34,7 @@ struct Table {
 
 struct SolveOptions {
   double tolerance = 1e-6;       // on every KKT residual, in the problem's own units
-  double step_tolerance = 1e-6;  // feedback(): a smaller step counts as converged
+  double step_tolerance = 1e-4;  // feedback(): a smaller step (relative where above 1) counts as converged
   double violation_tolerance =
       1e-5;                   // on hard bounds (of their range, if above 1) and dynamics (of the state)
   double soft_limit = 1e300;  // violation of a soft constraint that makes a result infeasible
@@ -53,7 +53,7 @@ class Ocp {
   static constexpr int nx = S::nx, nu = S::nu, nh = S::nh, np = S::np, nz = S::nz;
   static constexpr int nzp = Stage::nzp, nxp = Stage::nxp;
   static constexpr double unbounded = 1e10;  // room of a side that is not there
-  static constexpr double rounding = 1e-9;   // a smaller violation is none
+  static constexpr double rounding = 1e-7;   // a smaller violation is none
 
   Model model;
   SolveOptions options;

@@ -20,7 +20,7 @@ struct QpStage {
   static constexpr int nzp = padded(nz), nxp = padded(nx);
   static constexpr int input_sides = 2 * nu, elastic_sides = padded(nh + 2 * nx);
 
-  // Problem, written by linearize.
+  // Problem, written by linearize; the interior point keeps it centred at its own point.
   alignas(64) double ba[nx * nzp] = {};
   double gap[nxp] = {};
   double weight[nzp] = {};
@@ -38,7 +38,7 @@ struct QpStage {
   alignas(64) double t[elastic_sides] = {};
   double lambda[elastic_sides] = {}, s[elastic_sides] = {}, nu_s[elastic_sides] = {};
   double dt[elastic_sides] = {}, dlambda[elastic_sides] = {}, ds[elastic_sides] = {}, dnu[elastic_sides] = {};
-  double tau_t[elastic_sides] = {}, tau_s[elastic_sides] = {};
+  double tau_t[elastic_sides] = {}, tau_s[elastic_sides] = {}, slope[elastic_sides] = {};
   // a = lambda/t, share = a/(a + l2 + nu/s): how much of a side's stiffness its elasticity takes.
   double a[elastic_sides] = {}, share[elastic_sides] = {}, stiffness[elastic_sides] = {};
 
@@ -51,8 +51,8 @@ struct QpStage {
   // Solution: current point, target of the last Newton step, multiplier of the dynamics that end in this
   // stage.
   alignas(64) double z[nzp] = {};
-  double target[nzp] = {};
-  double pi[nxp] = {}, pi_target[nxp] = {};
+  double step[nzp] = {};
+  double pi[nxp] = {};
 };
 
 // One finite bound on a state.

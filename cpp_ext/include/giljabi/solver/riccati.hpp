@@ -90,26 +90,17 @@ struct Riccati {
     for (int i = 0; i < nx; ++i) now.p[i] = g[nu + i];
   }
 
-  // Inputs of a stage from its state, and the next state; both in `target`.
+  // Inputs of a stage from its state, and the next state; both in `step`.
   static void forward(Stage& now, Stage& next) {
     for (int i = nu - 1; i >= 0; --i) {
       double sum = 0.0;
-      for (int j = i + 1; j < nz; ++j) sum += now.eliminated[i * nzp + j] * now.target[j];
-      now.target[i] = -now.feedforward[i] - now.inverse_pivot[i] * sum;
+      for (int j = i + 1; j < nz; ++j) sum += now.eliminated[i * nzp + j] * now.step[j];
+      now.step[i] = -now.feedforward[i] - now.inverse_pivot[i] * sum;
     }
     for (int r = 0; r < nx; ++r) {
       double sum = now.gap[r];
-      static_for<nz>([&](auto j) { sum += now.ba[r * nzp + j] * now.target[j]; });
-      next.target[nu + r] = sum;
-    }
-  }
-
-  // Multiplier of the dynamics that end in this stage, at the target.
-  static void multiplier(Stage& now) {
-    for (int i = 0; i < nx; ++i) {
-      double sum = now.p[i];
-      for (int j = 0; j < nx; ++j) sum += now.P[i * nxp + j] * now.target[nu + j];
-      now.pi_target[i] = sum;
+      static_for<nz>([&](auto j) { sum += now.ba[r * nzp + j] * now.step[j]; });
+      next.step[nu + r] = sum;
     }
   }
 

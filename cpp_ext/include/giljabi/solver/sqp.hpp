@@ -97,7 +97,7 @@ void Ocp<Model>::multipliers() {
   for (int k = horizon_; k >= 1; --k) {
     Stage& st = qp_.stage(k);
     for (int i = 0; i < nx; ++i) {
-      double sum = st.gradient[nu + i] + st.weight[nu + i] * st.z[nu + i];
+      double sum = st.gradient[nu + i];
       if (k < horizon_)
         for (int r = 0; r < nx; ++r) sum += st.ba[r * nzp + nu + i] * qp_.stage(k + 1).pi[r];
       for (int r = 0; r < nh; ++r) sum -= st.row[r * nxp + i] * st.lambda[r];
@@ -169,7 +169,8 @@ double Ocp<Model>::merit(const Table& xs, const Table& us) {
   return sum;
 }
 
-// Merit that the subproblem promises for the full step: its quadratic cost and its linear constraints.
+// Merit that the subproblem promises for the full step: its quadratic cost and linear constraints at its
+// solution.
 template <class Model>
 double Ocp<Model>::predicted_merit() const {
   double sum = 0.0;
@@ -179,21 +180,13 @@ double Ocp<Model>::predicted_merit() const {
     for (int j = first; j < nz; ++j) {
       const double w = st.weight[j];
       if (w > 0.0) {
-        const double e = st.gradient[j] / w + st.z[j];
+        const double e = st.gradient[j] / w;
         sum += 0.5 * w * e * e;
       }
     }
     if (k == 0) continue;
-    for (int r = 0; r < nh; ++r) {
-      double h = st.room[r];
-      for (int i = 0; i < nx; ++i) h += st.row[r * nxp + i] * st.z[nu + i];
-      sum += penalty(r, h);
-    }
-    for (std::size_t j = 0; j < qp_.state_sides.size(); ++j) {
-      const StateSide& side = qp_.state_sides[j];
-      const double room = st.room[nh + static_cast<int>(j)] + side.sign * st.z[nu + side.state];
-      sum += options.state_bound_penalty * std::max(-room, 0.0);
-    }
+    for (int r = 0; r < nh; ++r) sum += penalty(r, st.room[r]);
+    for (int j = nh; j < qp_.sides(); ++j) sum += options.state_bound_penalty * std::max(-st.room[j], 0.0);
   }
   return sum;
 }
