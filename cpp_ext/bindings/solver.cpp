@@ -5,129 +5,19 @@
 
 #include <array>
 #include <cmath>
-#include <map>
-#include <memory>
-#include <mutex>
-#include <string>
 
-#include "giljabi/models/bicycle.hpp"
-#include "giljabi/models/vessel.hpp"
-#include "giljabi/models/vessel_rudder.hpp"
-#include "giljabi/solver/ocp.hpp"
 #include "registry.hpp"
+#include "solver_interface.hpp"
 
 namespace py = pybind11;
 
 namespace {
 
+using giljabi::bindings::Solver;
+using giljabi::bindings::solver_models;
 using giljabi::solver::Report;
 using giljabi::solver::Table;
 using Array = py::array_t<double, py::array::c_style | py::array::forcecast>;
-
-// What Python sees of an Ocp, whatever its model.
-struct Solver {
-  std::string model;
-  int horizon = 0, nx = 0, nu = 0, np = 0, nh = 0;
-  double dt = 0.0;
-  std::vector<std::string> states, inputs, constraints;
-  std::vector<std::string> parameters, non_negative;  // per stage
-  std::vector<std::string> constants, positive;       // one value
-  std::map<std::string, Table*> tables;
-  std::map<std::string, double*> numbers;  // constants and real-valued options
-  std::map<std::string, int*> counts;      // integer options
-  std::mutex busy;                         // solves run without the GIL
-
-  virtual ~Solver() = default;
-  virtual bool prepare() = 0;
-  virtual Report feedback(const double* x) = 0;
-  virtual Report solve(const double* x, int max_iterations) = 0;
-  virtual void shift() = 0;
-  virtual void forget() = 0;
-  virtual void changed() = 0;
-  virtual void simulate(const double* x, const double* u, const double* p, double duration, int substeps,
-                        double* next) const = 0;
-  virtual double penalty_cost(const double* x, const double* p, double* h) const = 0;
-};
-
-template <class Model>
-struct SolverOf final : Solver {
-  giljabi::solver::Ocp<Model> ocp;
-
-  SolverOf(const std::string& name, int n, double step) : ocp(n, step) {
-    model = name;
-    horizon = n;
-    dt = step;
-    nx = Model::nx, nu = Model::nu, np = Model::np, nh = Model::nh;
-    states.assign(Model::state_names.begin(), Model::state_names.end());
-    inputs.assign(Model::input_names.begin(), Model::input_names.end());
-    constraints = Model::constraint_names();
-    for (const auto& parameter : Model::parameters()) {
-      parameters.push_back(parameter.name);
-      if (parameter.non_negative) non_negative.push_back(parameter.name);
-    }
-    for (const auto& constant : Model::constants()) {
-      constants.emplace_back(constant.name);
-      if (constant.positive) positive.emplace_back(constant.name);
-      numbers[constant.name] = &(ocp.model.*constant.member);
-    }
-    tables = {{"x", &ocp.x},
-              {"u", &ocp.u},
-              {"x_ref", &ocp.x_ref},
-              {"u_ref", &ocp.u_ref},
-              {"parameters", &ocp.parameters},
-              {"state_lower", &ocp.x_lower},
-              {"state_upper", &ocp.x_upper},
-              {"input_lower", &ocp.u_lower},
-              {"input_upper", &ocp.u_upper},
-              {"state_weights", &ocp.state_weights},
-              {"terminal_weights", &ocp.terminal_weights},
-              {"input_weights", &ocp.input_weights},
-              {"penalty_l1", &ocp.penalty_l1},
-              {"penalty_l2", &ocp.penalty_l2}};
-    numbers["tolerance"] = &ocp.options.tolerance;
-    numbers["step_tolerance"] = &ocp.options.step_tolerance;
-    numbers["violation_tolerance"] = &ocp.options.violation_tolerance;
-    numbers["soft_limit"] = &ocp.options.soft_limit;
-    numbers["state_bound_penalty"] = &ocp.options.state_bound_penalty;
-    numbers["barrier_floor"] = &ocp.feedback_options.barrier_floor;
-    numbers["barrier_tolerance"] = &ocp.feedback_options.barrier_tolerance;
-    numbers["residual_tolerance"] = &ocp.feedback_options.residual_tolerance;
-    counts["qp_iterations"] = &ocp.feedback_options.max_iterations;
-    counts["line_search_steps"] = &ocp.options.line_search_steps;
-  }
-
-  bool prepare() override { return ocp.prepare(); }
-  Report feedback(const double* x) override { return ocp.feedback(x); }
-  Report solve(const double* x, int max_iterations) override { return ocp.solve(x, max_iterations); }
-  void shift() override { ocp.shift(); }
-  void forget() override { ocp.forget(); }
-  void changed() override { ocp.changed(); }
-  void simulate(const double* x, const double* u, const double* p, double duration, int substeps,
-                double* next) const override {
-    ocp.simulate(x, u, p, duration, substeps, next);
-  }
-  double penalty_cost(const double* x, const double* p, double* h) const override {
-    return ocp.penalty_cost(x, p, h);
-  }
-};
-
-template <class Model>
-std::unique_ptr<Solver> make(const std::string& name, int horizon, double dt) {
-  return std::make_unique<SolverOf<Model>>(name, horizon, dt);
-}
-
-using Factory = std::unique_ptr<Solver> (*)(const std::string&, int, double);
-
-const std::map<std::string, Factory>& models() {
-  using namespace giljabi::models;
-  static const std::map<std::string, Factory> all = {
-      {"bicycle", make<Bicycle<4, true>>},
-      {"bicycle_disc", make<Bicycle<1, false>>},
-      {"vessel", make<Vessel<3, false>>},
-      {"vessel_rudder", make<VesselRudder<4, true>>},
-  };
-  return all;
-}
 
 const double* check(const Array& a, int size, const char* what) {
   if (a.size() != size)
@@ -197,7 +87,7 @@ auto released(Solver& s, F&& f) {
 void bind(py::module_& m) {
   m.def("models", [] {
     std::vector<std::string> names;
-    for (const auto& entry : models()) names.push_back(entry.first);
+    for (const auto& entry : solver_models()) names.push_back(entry.first);
     return names;
   });
   py::class_<NamedReport>(
@@ -211,8 +101,8 @@ void bind(py::module_& m) {
       .def_readonly("residuals", &NamedReport::residuals);
   py::class_<Solver>(m, "Solver", "One problem of a built-in model; giljabi.solver.Ocp checks what goes in.")
       .def(py::init([](const std::string& name, int horizon, double dt) {
-             const auto found = models().find(name);
-             if (found == models().end()) throw py::value_error("no model '" + name + "'");
+             const auto found = solver_models().find(name);
+             if (found == solver_models().end()) throw py::value_error("no model '" + name + "'");
              if (horizon < 1 || horizon > 10000) throw py::value_error("horizon must be 1 to 10000 stages");
              if (!(dt > 0.0) || !std::isfinite(dt))
                throw py::value_error("dt must be a positive number of seconds");

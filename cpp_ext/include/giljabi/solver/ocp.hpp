@@ -17,24 +17,13 @@
 #include "giljabi/solver/integrator.hpp"
 #include "giljabi/solver/interior_point.hpp"
 #include "giljabi/solver/result.hpp"
+#include "giljabi/solver/table.hpp"
 
 namespace giljabi::solver {
 
-// Row-major table of doubles, sized once.
-struct Table {
-  std::vector<double> data;
-  int rows, columns;
-  Table(int r, int c, double value = 0.0)
-      : data(static_cast<std::size_t>(r) * static_cast<std::size_t>(c), value), rows(r), columns(c) {}
-  double* row(int r) { return data.data() + static_cast<std::size_t>(r) * static_cast<std::size_t>(columns); }
-  const double* row(int r) const {
-    return data.data() + static_cast<std::size_t>(r) * static_cast<std::size_t>(columns);
-  }
-};
-
 struct SolveOptions {
   double tolerance = 1e-6;       // on every KKT residual, in the problem's own units
-  double step_tolerance = 1e-4;  // feedback(): a smaller step (relative where above 1) counts as converged
+  double step_tolerance = 1e-3;  // feedback(): a smaller step (relative where above 1) counts as converged
   double violation_tolerance =
       1e-5;                   // on hard bounds (of their range, if above 1) and dynamics (of the state)
   double soft_limit = 1e300;  // violation of a soft constraint that makes a result infeasible

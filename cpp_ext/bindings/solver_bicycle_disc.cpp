@@ -1,0 +1,4 @@
+#include "giljabi/models/bicycle.hpp"
+#include "solver_model.hpp"
+
+static const giljabi::bindings::AddModel<giljabi::models::Bicycle<1, false>> model{"bicycle_disc"};

@@ -1,0 +1,51 @@
+// What Python sees of an Ocp, whatever its model. Each model is compiled in a file of its own
+// (solver_<model>.cpp).
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "giljabi/solver/result.hpp"
+#include "giljabi/solver/table.hpp"
+
+namespace giljabi::bindings {
+
+using solver::Report;
+using solver::Table;
+
+struct Solver {
+  std::string model;
+  int horizon = 0, nx = 0, nu = 0, np = 0, nh = 0;
+  double dt = 0.0;
+  std::vector<std::string> states, inputs, constraints;
+  std::vector<std::string> parameters, non_negative;  // per stage
+  std::vector<std::string> constants, positive;       // one value
+  std::map<std::string, Table*> tables;
+  std::map<std::string, double*> numbers;  // constants and real-valued options
+  std::map<std::string, int*> counts;      // integer options
+  std::mutex busy;                         // solves run without the GIL
+
+  virtual ~Solver() = default;
+  virtual bool prepare() = 0;
+  virtual Report feedback(const double* x) = 0;
+  virtual Report solve(const double* x, int max_iterations) = 0;
+  virtual void shift() = 0;
+  virtual void forget() = 0;
+  virtual void changed() = 0;
+  virtual void simulate(const double* x, const double* u, const double* p, double duration, int substeps,
+                        double* next) const = 0;
+  virtual double penalty_cost(const double* x, const double* p, double* h) const = 0;
+};
+
+using SolverFactory = std::unique_ptr<Solver> (*)(const std::string& name, int horizon, double dt);
+
+// Built-in models by name; every solver_<model>.cpp adds its own.
+inline std::map<std::string, SolverFactory>& solver_models() {
+  static std::map<std::string, SolverFactory> all;
+  return all;
+}
+
+}  // namespace giljabi::bindings
