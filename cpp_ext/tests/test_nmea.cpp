@@ -137,8 +137,10 @@ TEST_CASE("nmea: positions and times of day") {
   CHECK(v == doctest::Approx(48.1173).epsilon(1e-12));
   CHECK(nmea_coordinate("01131.000", "W", v) == NmeaValue::kOk);
   CHECK(v == doctest::Approx(-11.516666666666667).epsilon(1e-12));
+  CHECK(nmea_coordinate("4860.000", "N", v) == NmeaValue::kOk);
+  CHECK(v == 49.0);
   CHECK(nmea_coordinate("4807.038", "", v) == NmeaValue::kEmpty);
-  for (const auto& bad : {std::pair("9000.001", "N"), std::pair("18000.001", "E"), std::pair("4860.0", "N"),
+  for (const auto& bad : {std::pair("9000.001", "N"), std::pair("18000.001", "E"), std::pair("4860.1", "N"),
                           std::pair("-4807.0", "N"), std::pair("4807.0", "X")})
     CHECK(nmea_coordinate(bad.first, bad.second, v) == NmeaValue::kMalformed);
   CHECK(nmea_clock("235960.50", v) == NmeaValue::kOk);

@@ -222,7 +222,7 @@ class Nmea0183Driver:
         self._velocity(t, 2, clock, speed, course)
 
     def _vtg(self, s: Sentence, t: float) -> None:
-        if s.field(1).strip() in ("T", ""):
+        if s.text.count(",") > 4:
             course, knots, kmh, mode = _number(s, 0, -360, 360), _number(s, 4, 0, 2000), _number(s, 6, 0, 4000), 8
         else:  # before NMEA 0183 2.0 the unit letters were not there
             course, knots, kmh, mode = _number(s, 0, -360, 360), _number(s, 2, 0, 2000), _number(s, 3, 0, 4000), 4

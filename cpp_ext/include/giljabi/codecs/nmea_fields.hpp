@@ -56,7 +56,8 @@ inline NmeaValue nmea_number(std::string_view field, double& out) {
   return NmeaValue::kOk;
 }
 
-// "ddmm.mmm" and hemisphere (N S E W) to signed degrees; out of range is malformed.
+// "ddmm.mmm" and hemisphere (N S E W) to signed degrees; out of range is malformed. 60 minutes, which some
+// receivers print when they round up, are the next degree.
 inline NmeaValue nmea_coordinate(std::string_view field, std::string_view hemisphere, double& out) {
   double value = 0.0;
   const NmeaValue kind = nmea_number(field, value);
@@ -70,7 +71,7 @@ inline NmeaValue nmea_coordinate(std::string_view field, std::string_view hemisp
   const double degrees = std::floor(value / 100.0);
   const double minutes = value - 100.0 * degrees;
   const double result = degrees + minutes / 60.0;
-  if (minutes >= 60.0 || result > (latitude ? 90.0 : 180.0)) return NmeaValue::kMalformed;
+  if (minutes > 60.0 || result > (latitude ? 90.0 : 180.0)) return NmeaValue::kMalformed;
   out = (h[0] == 'S' || h[0] == 'W') ? -result : result;
   return NmeaValue::kOk;
 }
