@@ -5,13 +5,14 @@ SHELL := /bin/bash
 PLATFORM ?= ship
 ARGS ?=
 PARTS ?=
+FUZZ ?= 30
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
 EXTRAS := ros,operator,dev
 
 CPP_SOURCES := $(shell find cpp_ext -name '*.cpp' -o -name '*.hpp' -o -name CMakeLists.txt)
 
-.PHONY: help install run test lint format clean
+.PHONY: help install run test lint fuzz format clean
 
 help:  ## this list
 	@echo "usage: make TARGET [PLATFORM=ship] [ARGS='...'] [PARTS='...']"
@@ -27,6 +28,9 @@ test: $(VENV)/built  ## all tests; a choice by PARTS='cpp core sim ros'
 
 lint: $(VENV)/built  ## ruff, mypy, clang-format, stubs, version numbers
 	@scripts/lint.sh
+
+fuzz: $(VENV)/built  ## the property tests, each with FUZZ=30 times as many examples
+	@GILJABI_FUZZ=$(FUZZ) $(BIN)/python -m pytest $(or $(ARGS),tests)
 
 format: $(VENV)/built  ## rewrite the sources as lint wants them
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
