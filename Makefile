@@ -12,7 +12,7 @@ EXTRAS := ros,operator,dev
 
 CPP_SOURCES := $(shell find cpp_ext -name '*.cpp' -o -name '*.hpp' -o -name CMakeLists.txt)
 
-.PHONY: help install run test lint fuzz format clean
+.PHONY: help install run test lint fuzz soak bench format clean
 
 help:  ## this list
 	@echo "usage: make TARGET [PLATFORM=ship] [ARGS='...'] [PARTS='...']"
@@ -31,6 +31,13 @@ lint: $(VENV)/built  ## ruff, mypy, clang-format, stubs, version numbers
 
 fuzz: $(VENV)/built  ## the property tests, each with FUZZ=30 times as many examples
 	@GILJABI_FUZZ=$(FUZZ) $(BIN)/python -m pytest $(or $(ARGS),tests)
+
+soak: $(VENV)/built  ## start the stack and end it at random moments, 100 times; nothing may be left
+	@$(BIN)/python scripts/ctrl_c.py --count 100 $(ARGS)
+
+bench: $(VENV)/built  ## measure speed: every script in benchmarks/, or one by ARGS='latency --seconds 30'
+	@if [ -n "$(ARGS)" ]; then set -- $(ARGS); name=$$1; shift; exec $(BIN)/python benchmarks/$$name.py "$$@"; fi; \
+	code=0; for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python "$$b" || code=1; done; exit $$code
 
 format: $(VENV)/built  ## rewrite the sources as lint wants them
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .

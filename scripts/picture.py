@@ -1,6 +1,6 @@
 """Takes the picture of the README: runs the simulated ship for real and photographs its page on the way.
 
-usage: .venv/bin/python scripts/picture.py [--platform ship] [--progress 0.45] [--out docs/img/page.png]
+usage: .venv/bin/python scripts/picture.py [--platform ship] [--progress 0.35] [--out docs/img/page.png]
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ def photograph(page: Page, progress: float, timeout_s: float, out: Path) -> None
         if time.monotonic() > end:
             raise SystemExit(f"the mission is not {progress:.0%} done after {timeout_s:.0f} s")
         time.sleep(0.2)
+    if page.get_attribute("#banner", "data-level") != "ok":
+        raise SystemExit(f"the vehicle is not well: {page.inner_text('#banner-text')}")
     page.click("#fit")
     time.sleep(0.5)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -52,10 +54,10 @@ def main() -> int:
     """Runs, photographs, ends the run."""
     parser = argparse.ArgumentParser(description="photograph the page of a simulated run")
     parser.add_argument("--platform", default="ship")
-    parser.add_argument("--progress", type=float, default=0.45, help="fraction of the route")
+    parser.add_argument("--progress", type=float, default=0.35, help="fraction of the route")
     parser.add_argument("--timeout", type=float, default=180.0)
     parser.add_argument("--width", type=int, default=1280)
-    parser.add_argument("--height", type=int, default=760)
+    parser.add_argument("--height", type=int, default=860)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "img" / "page.png")
     args = parser.parse_args()
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")

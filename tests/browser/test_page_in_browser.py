@@ -84,6 +84,7 @@ def test_banner_follows_the_guard(tab: Any, demo: Demo) -> None:
     demo.scene.mode, demo.scene.reasons = "minimum_risk", ("no heartbeat from the supervisor for 0.6 s",)
     eventually(lambda: text(tab, "#banner-title") == "MINIMUM RISK", "the mode is shown")
     assert text(tab, "#banner-detail") == "no heartbeat from the supervisor for 0.6 s"
+    assert text(tab, "#stop") == "STOP"  # still to be pressed
     demo.scene.mode, demo.scene.reasons = "standby", ("gnss: no fix for 3.1 s",)
     eventually(lambda: text(tab, "#banner-detail") == "will not arm: gnss: no fix for 3.1 s", "the reason is shown")
     demo.scene.silent.add(StackState)

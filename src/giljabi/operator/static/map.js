@@ -195,7 +195,7 @@ export class MapView {
     pen.stroke();
   }
 
-  vectorSeconds() { return Math.min(60, Math.max(3, this.frame?.plan?.horizon_s ?? 10)); }
+  vectorSeconds() { return Math.min(30, Math.max(3, this.frame?.plan?.horizon_s ?? 10)); }
 
   // A hull in map coordinates: rectangle around (x, y) with a pointed end ahead.
   hull(x, y, yaw, length, width, centre = 0) {

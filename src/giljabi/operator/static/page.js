@@ -128,10 +128,10 @@ function answer(reply) {
 // The button says "stopped" only when the guard itself says so, not when the request was accepted.
 function drawStop() {
   const mode = frame?.state && !frame.state.stale ? frame.state.mode : "";
-  const stopped = mode === "stopped" || mode === "minimum_risk";
+  const stopped = mode === "stopped";
   if (stopped || Date.now() - stopSent > 8000) stopSent = 0;
   $("stop").dataset.state = stopped ? "done" : stopSent ? "sent" : "";
-  $("stop").textContent = mode === "stopped" ? "STOPPED" : stopped ? "STOPPING" : stopSent ? "STOP SENT" : "STOP";
+  $("stop").textContent = stopped ? "STOPPED" : stopSent ? "STOP SENT" : "STOP";
 }
 
 $("stop").addEventListener("click", async () => {
