@@ -34,7 +34,7 @@ class Candidate:
 def sides(obstacles: Obstacles, x: Array, times: Array, which: Indices) -> dict[int, int]:
     """Side on which each track of `which` (indices) goes by while the plan x (k, nx) runs."""
     miss = passing(obstacles, x[:, :2], times)
-    least = 0.5 * obstacles.half[:, 1]
+    least = 0.5 * (obstacles.half[:, 1] + obstacles.radius)
     return {obstacles.ids[j]: int(math.copysign(1, miss[j])) if abs(miss[j]) > least[j] else 0 for j in which}
 
 

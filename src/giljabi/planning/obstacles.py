@@ -17,7 +17,7 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 Indices: TypeAlias = npt.NDArray[np.intp]
 
 FAR = 1.0e4  # m, where unused discs are put
-SLOW = 0.3  # m/s, below which a course is not a heading
+WASTE = 0.06  # share by which covering discs may be wider than the body they cover
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,17 @@ class Margins:
     growth: float  # m/s by which a moving track's margin grows over the horizon
     growth_max: float  # m
     sigmas: float  # how many standard deviations of a track's position are kept free
+    sigma_max: float  # m, most that is kept free for them
     unknown_size: float  # m, length and width of a track that has none
+    still: float  # m/s below which a track is taken to stand; its course is noise
 
 
 @dataclass(frozen=True, slots=True)
 class Obstacles:
     """Predicted tracks over the stages: n tracks, k stages.
 
-    centre: (n, k, 2) m map; yaw: (n,) rad; half: (n, 2) m half length and half width; velocity: (n, 2) m/s;
+    centre: (n, k, 2) m map; yaw: (n,) rad; half: (n, 2) m half length and half width, to which `radius` (n,) m is
+    added all around (a body of unknown heading is a point with a radius); velocity: (n, 2) m/s;
     margin: (n, k) m beyond the bodies, for the solver; sigma: (n,) m of position kept free in the check too.
     """
 
@@ -44,15 +47,12 @@ class Obstacles:
     centre: Array
     yaw: Array
     half: Array
+    radius: Array
     velocity: Array
     margin: Array
     sigma: Array
+    moving: Mask  # (n,)
     skipped: int = 0  # rows without a usable position
-
-    @property
-    def moving(self) -> Mask:
-        """(n,) bool: faster than what noise makes of a fixed thing."""
-        return np.asarray(np.hypot(self.velocity[:, 0], self.velocity[:, 1]) > SLOW, dtype=np.bool_)
 
 
 def predict(tracks: Tracks | None, now: float, times: Array, margins: Margins) -> Obstacles:
@@ -64,17 +64,21 @@ def predict(tracks: Tracks | None, now: float, times: Array, margins: Margins) -
     data = data[usable]
     velocity = np.nan_to_num(data[:, VX : VX + 2], nan=0.0, posinf=0.0, neginf=0.0)
     speed = np.hypot(velocity[:, 0], velocity[:, 1])
-    velocity[(speed < SLOW) | (data[:, KIND] == Kind.STATIC.value)] = 0.0
+    velocity[(speed < margins.still) | (data[:, KIND] == Kind.STATIC.value)] = 0.0
     speed = np.hypot(velocity[:, 0], velocity[:, 1])
     size = data[:, LENGTH : LENGTH + 2].copy()
     size[~np.isfinite(size) | (size <= 0.0)] = margins.unknown_size
     course = np.arctan2(velocity[:, 1], velocity[:, 0])
     blind = ~np.isfinite(data[:, YAW])
     yaw = np.where(blind, course, np.nan_to_num(data[:, YAW]))
-    # Neither heading nor course: a square as large as the longer side, whichever way it lies.
+    half = 0.5 * size
+    # Neither heading nor course: round, as large as it may be whichever way it lies.
     lost = blind & (speed == 0.0)
-    size[lost] = np.max(size[lost], axis=1, keepdims=True)
-    sigma = margins.sigmas * np.sqrt(np.maximum(np.nan_to_num(data[:, VARIANCE], nan=0.0, posinf=0.0), 0.0))
+    radius = np.where(lost, np.hypot(half[:, 0], half[:, 1]), 0.0)
+    half[lost] = 0.0
+    # Capped, or a track that coasts beside the vehicle would push it off the road.
+    spread = np.sqrt(np.maximum(np.nan_to_num(data[:, VARIANCE], nan=0.0, posinf=np.inf), 0.0))
+    sigma = np.minimum(margins.sigmas * spread, margins.sigma_max)
     ahead = (now - (tracks.t if tracks is not None else now)) + times
     centre = data[:, None, :2] + velocity[:, None, :] * ahead[None, :, None]
     grown = (
@@ -83,7 +87,7 @@ def predict(tracks: Tracks | None, now: float, times: Array, margins: Margins) -
     )
     margin = margins.clearance + margins.extra + sigma[:, None] + grown
     ids = tuple(int(i) if math.isfinite(i) else -1 - k for k, i in enumerate(data[:, ID]))
-    return Obstacles(ids, centre, yaw, 0.5 * size, velocity, margin, np.minimum(sigma, margins.clearance), skipped)
+    return Obstacles(ids, centre, yaw, half, radius, velocity, margin, sigma, speed > 0.0, skipped)
 
 
 def discs(obstacles: Obstacles, yaw: Array, footprint: Footprint, most: int = 4) -> tuple[Array, Array]:
@@ -97,20 +101,25 @@ def discs(obstacles: Obstacles, yaw: Array, footprint: Footprint, most: int = 4)
     e = np.stack([np.cos(yaw), np.sin(yaw)], axis=1)
     own = (0.5 * footprint.length, 0.5 * footprint.width)
     for j in range(len(obstacles.ids)):
-        long, wide = obstacles.half[j]
-        axis = np.array([math.cos(obstacles.yaw[j]), math.sin(obstacles.yaw[j])])
-        along = np.abs(e @ axis)
-        across = np.abs(e[:, 0] * axis[1] - e[:, 1] * axis[0])
-        length = long + own[0] * along + own[1] * across
-        width = wide + own[0] * across + own[1] * along
-        turned = width > length  # cover along the other axis
-        direction = np.where(turned[:, None], np.array([-axis[1], axis[0]]), axis)
-        length, width = np.maximum(length, width), np.minimum(length, width)
-        margin = obstacles.margin[j]
+        f = np.array([math.cos(obstacles.yaw[j]), math.sin(obstacles.yaw[j])])
+        other = (float(obstacles.half[j, 0]), float(obstacles.half[j, 1]))
+        margin = obstacles.margin[j] + obstacles.radius[j]
+        # Along whichever axis the sum is slimmest: the track's, across it, or the vehicle's.
+        best = np.full((3, k), np.inf)
+        direction = np.zeros((k, 2))
+        for axis in (np.tile(f, (k, 1)), np.tile([-f[1], f[0]], (k, 1)), e):
+            length = _extent(axis, e, own) + _extent(axis, f[None], other)
+            across = np.stack([-axis[:, 1], axis[:, 0]], axis=1)
+            width = _extent(across, e, own) + _extent(across, f[None], other)
+            slim = np.hypot(width, length / most)
+            better = slim < best[0]
+            best[:, better] = np.stack([slim, length, width])[:, better]
+            direction[better] = axis[better]
+        _, length, width = best
         n = most
         for n in range(1, most + 1):
             tight = width + margin
-            if np.max((np.hypot(width, length / n) + margin - tight) / tight) <= 0.15:
+            if np.max((np.hypot(width, length / n) + margin - tight) / tight) <= WASTE:
                 break
         for i in range(n):
             centres.append(obstacles.centre[j] + ((2 * i + 1) / n - 1.0) * length[:, None] * direction)
@@ -118,6 +127,13 @@ def discs(obstacles: Obstacles, yaw: Array, footprint: Footprint, most: int = 4)
     if not centres:
         return np.zeros((0, k, 2)), np.zeros((0, k))
     return np.array(centres), np.array(radii)
+
+
+def _extent(axis: Array, heading: Array, half: tuple[float, float]) -> Array:
+    """Half extent (k,) along axis (k, 2) of a rectangle with a heading (k, 2) or (1, 2)."""
+    c = np.abs(np.sum(axis * heading, axis=1))
+    s = np.abs(axis[:, 0] * heading[:, 1] - axis[:, 1] * heading[:, 0])
+    return np.asarray(half[0] * c + half[1] * s)
 
 
 def nearest(centres: Array, radii: Array, guess: Array, slots: int) -> tuple[Array, Array]:
@@ -164,7 +180,7 @@ def clearance(obstacles: Obstacles, position: Array, yaw: Array, footprint: Foot
     near = np.minimum(
         _corners(own_xy, relative, (a, b), (own[0], own[1])), _corners(other_xy, flipped, (own[0], own[1]), (a, b))
     )
-    return np.asarray(np.where(separation > 0.0, near, separation))
+    return np.asarray(np.where(separation > 0.0, near, separation) - obstacles.radius[:, None])
 
 
 def _turn(v: Array, axis: Array, sign: float) -> Array:

@@ -31,12 +31,14 @@ class PlannerOptions(Strict):
     clearance_growth: float | None = Field(default=None, ge=0, description="m/s growth of a moving track's margin")
     clearance_growth_max: float | None = Field(default=None, ge=0, description="m")
     sigmas: float = Field(default=2.0, ge=0, description="standard deviations of a track kept free")
+    sigma_max: float | None = Field(default=None, ge=0, description="m, at most so much for them")
     unknown_size: float | None = Field(default=None, gt=0, description="m, size of a track that tells none")
+    still_speed: float | None = Field(default=None, ge=0, description="m/s below which a track is taken to stand")
     corridor_margin: float | None = Field(default=None, ge=0, description="m kept from the corridor's edges")
     position_tolerance: float | None = Field(default=None, gt=0, description="m, deviation that costs one unit")
     heading_tolerance: float | None = Field(default=None, gt=0, description="rad")
     speed_tolerance: float | None = Field(default=None, gt=0, description="m/s")
-    smoothness: float = Field(default=1.0, gt=0, description="weight of actuator rates")
+    smoothness: float = Field(default=20.0, gt=0, description="weight of actuator rates")
     terminal: float = Field(default=5.0, gt=0, description="weight of the last stage over the others")
     iterations: int = Field(default=3, ge=1, le=20, description="solver iterations on the plan that is followed")
     seed_iterations: int = Field(default=8, ge=1, le=50, description="solver iterations on each alternative")
@@ -96,7 +98,9 @@ def settings(platform: Platform, model: ModelAdapter) -> Settings:
         growth,
         _or(o.clearance_growth_max, 0.3 * limits.clearance + 0.2 * body.width),
         o.sigmas,
+        _or(o.sigma_max, 0.5 * limits.clearance),
         _or(o.unknown_size, max(1.0, 0.5 * body.length)),
+        _or(o.still_speed, 0.04 * limits.speed_max),
     )
     period = 1.0 / platform.model.steps.planner.rate_hz
     return Settings(
@@ -106,7 +110,7 @@ def settings(platform: Platform, model: ModelAdapter) -> Settings:
         o.stages,
         horizon / o.stages,
         min(1.2 * to_rest + 2.0 * period, horizon),
-        _or(o.corridor_margin, 0.08 * body.width),
+        _or(o.corridor_margin, 0.2 * body.width),
         (
             _or(o.position_tolerance, float(model.state_scale[0])),
             _or(o.heading_tolerance, float(model.state_scale[2])),

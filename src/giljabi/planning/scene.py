@@ -141,8 +141,8 @@ class Scene:
             turned = obstacles.yaw[j] - at.yaw
             c, t = np.abs(np.cos(turned)), np.abs(np.sin(turned))
             long, wide = obstacles.half[j]
-            along[j] = long * c + wide * t + obstacles.margin[j]
-            across[j] = long * t + wide * c + obstacles.margin[j]
+            along[j] = long * c + wide * t + obstacles.radius[j] + obstacles.margin[j]
+            across[j] = long * t + wide * c + obstacles.radius[j] + obstacles.margin[j]
         return s, d, along, across
 
     def ceiling(self, placed: tuple[Array, Array, Array, Array], s_now: float) -> Array:
