@@ -1,0 +1,303 @@
+#!/usr/bin/env python3
+"""The solver against its peers, in closed loop and from a cold start.
+
+usage: benchmarks/ocp.py --problem A|B [--set key=value]... [--params F.json] [--peers fatrop,ipopt] [--list] [--json]
+example: benchmarks/ocp.py --problem A --set disc_radius=2.5 --peers fatrop
+
+Method. Closed loop: the guess is the start state at every stage; `warm_iterations` real-time iterations at t = 0; then
+`steps` steps of prepare, feedback with the measured state, the first input clipped to its box, the plant (the model by
+ten Runge-Kutta steps), a kick where one is set, and the guess shifted by one stage. The cost sums the stage costs and
+penalties at the plant's states. A peer solves the same problem to convergence at each step, warm-started, in a closed
+loop of its own. Ours and the peers take turns within each step. Times are thread CPU time of one call as users make it,
+setting references excluded: per step the least of the repeats, then percentiles over the steps. `same`: the peer's
+closed loop costs the same (A: 1e-4, B: 2 %). Ratios are ours divided by the peer's.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import ocp_peers
+from ocp_problems import DEFAULTS, SAME_COST, Problem, load_problem
+
+from giljabi.solver import Ocp, Status
+from giljabi.types import Array, BadInputError
+
+
+def timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    """Thread CPU time of a call [s], and what it returned."""
+    begin = time.thread_time_ns()
+    out = call()
+    return (time.thread_time_ns() - begin) * 1e-9, out
+
+
+class Loop:
+    """A closed loop: the plant's state, and what it has cost."""
+
+    def __init__(self, problem: Problem, plant: Ocp) -> None:
+        self.problem = problem
+        self.plant = plant
+        self.x = problem.start
+        self.i = 0
+        self.cost = 0.0
+        self.violation = 0.0
+
+    def apply(self, u: Array) -> None:
+        """One step of the plant under the input, clipped to its box."""
+        s = self.problem.settings
+        q, r, _ = self.problem.weights()
+        u = np.clip(u, s["input_lower"], s["input_upper"])
+        now = np.array([self.i * self.problem.dt])
+        e = self.x - self.problem.reference(now)[0]
+        self.plant.set_parameters(self.problem.discs(now)[0])
+        outside = np.maximum(-self.plant.constraint_values(self.x), 0.0)
+        self.cost += 0.5 * float(e @ (q * e) + u @ (r * u))
+        self.cost += float(np.sum(s["penalty_l1"] * outside + 0.5 * s["penalty_l2"] * outside**2))
+        self.violation = max(self.violation, float(outside.max()))
+        self.x = self.plant.simulate(self.x, u, self.problem.dt, s["plant_substeps"])
+        self.i += 1
+        if s["kick_every"] and self.i % s["kick_every"] == s["kick_at"]:
+            self.x = self.x + np.array(s["kick"])
+
+    def horizon(self) -> tuple[Array, Array]:
+        """References (N+1, nx) and discs (N+1, ...) from now on."""
+        t: Array = np.arange(self.i, self.i + self.problem.horizon + 1, dtype=np.float64) * self.problem.dt
+        return self.problem.reference(t), self.problem.discs(t)
+
+
+class Ours:
+    """Our solver in a closed loop."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.ocp = problem.build()
+        self.plant = problem.build()
+        self.times: list[list[tuple[float, float]]] = []
+        self.unusable = 0
+
+    def cold(self) -> tuple[float, Any]:
+        """Time and result of a full solve from the cold start."""
+        self._start()
+        return timed(lambda: self.ocp.solve(self.problem.start, 1000))
+
+    def begin(self) -> None:
+        """A new repeat of the closed loop."""
+        self._start()
+        for _ in range(self.problem.settings["warm_iterations"]):
+            self.ocp.prepare()
+            self.ocp.feedback(self.loop.x)
+        self.times.append([])
+        self.unusable = 0
+
+    def step(self) -> None:
+        """One step of the closed loop."""
+        x_ref, discs = self.loop.horizon()
+        self.ocp.set_reference(x_ref)
+        self.ocp.set_parameters(discs)
+        prepare, _ = timed(self.ocp.prepare)
+        feedback, result = timed(lambda: self.ocp.feedback(self.loop.x))
+        self.times[-1].append((prepare, feedback))
+        self.unusable += not result.status.usable
+        self.loop.apply(result.u0)
+        self.ocp.shift()
+
+    def _start(self) -> None:
+        self.loop = Loop(self.problem, self.plant)
+        x_ref, discs = self.loop.horizon()
+        self.ocp.set_reference(x_ref)
+        self.ocp.set_parameters(discs)
+        self.ocp.set_guess(self.problem.start)
+
+
+class Theirs:
+    """A peer in a closed loop."""
+
+    def __init__(self, problem: Problem, name: str, jit: bool) -> None:
+        self.problem = problem
+        self.plant = problem.build()
+        self.peer = ocp_peers.CasadiPeer(problem, name, self.plant.names.states, jit)
+        self.times: list[list[float]] = []
+        self.failed = 0
+
+    def cold(self) -> tuple[float, bool]:
+        """Time of a solve from the cold start, and whether it converged."""
+        self._start()
+        return timed(lambda: self.peer.solve(self.parameters()))
+
+    def begin(self) -> None:
+        """A new repeat of the closed loop, converged at t = 0."""
+        self._start()
+        self.peer.solve(self.parameters())
+        self.times.append([])
+        self.failed = 0
+
+    def step(self) -> None:
+        """One step of the closed loop."""
+        p = self.parameters()
+        spent, good = timed(lambda: self.peer.solve(p))
+        self.times[-1].append(spent)
+        self.failed += not good
+        self.loop.apply(self.peer.u0 if np.all(np.isfinite(self.peer.u0)) else np.zeros(self.peer.nu))
+        self.peer.shift()
+
+    def parameters(self) -> Array:
+        """What the programme needs to know of this step."""
+        x_ref, discs = self.loop.horizon()
+        return ocp_peers.CasadiPeer.parameters(self.loop.x, x_ref, discs)
+
+    def _start(self) -> None:
+        self.loop = Loop(self.problem, self.plant)
+        self.peer.guess(self.problem.start)
+
+
+def percentiles(times: Array) -> dict[str, float]:
+    """Percentiles [µs] of times [s] (repeats, steps): the least over the repeats first."""
+    us = times.min(axis=0) * 1e6
+    return {
+        "p50_us": float(np.percentile(us, 50)),
+        "p99_us": float(np.percentile(us, 99)),
+        "max_us": float(us.max()),
+    }
+
+
+def measure(problem: Problem, names: list[str], repeats: int, jit: bool, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Runs everything and returns the benchmark's JSON object."""
+    ours = Ours(problem)
+    theirs = {name: Theirs(problem, name, jit) for name in names}
+    tell("cold starts")
+    cold: list[tuple[float, Any]] = []
+    colds: dict[str, list[tuple[float, bool]]] = {name: [] for name in names}
+    for _ in range(repeats):
+        cold.append(ours.cold())
+        for name, peer in theirs.items():
+            colds[name].append(peer.cold())
+    cold_costs = {name: peer.peer.cost for name, peer in theirs.items()}
+    runners: list[Ours | Theirs] = [ours, *theirs.values()]
+    steps = problem.settings["steps"]
+    for repeat in range(repeats):
+        for runner in runners:
+            runner.begin()
+        for i in range(steps):
+            for runner in runners:
+                runner.step()
+            if i % 20 == 0:
+                tell(f"repeat {repeat + 1}/{repeats}, step {i}/{steps}")
+    tell("")
+    both = np.array(ours.times)  # repeats, steps, (prepare, feedback)
+    total = percentiles(both.sum(axis=2))
+    first = cold[0][1]
+    out: dict[str, Any] = {
+        "problem": problem.name,
+        "ours": {
+            **total,
+            "prepare_p50_us": percentiles(both[:, :, 0])["p50_us"],
+            "feedback_p50_us": percentiles(both[:, :, 1])["p50_us"],
+            "cost": ours.loop.cost,
+            "violation": ours.loop.violation,
+            "unusable": ours.unusable,
+            "cold_ms": min(t for t, _ in cold) * 1e3,
+            "cold_status": str(first.status),
+            "cold_cost": first.cost,
+            "cold_iterations": first.iterations,
+        },
+        "peers": {},
+        "steps": steps,
+        "repeats": repeats,
+        "changed": {k: v for k, v in problem.settings.items() if v != DEFAULTS[problem.name][k]},
+    }
+    for name, peer in theirs.items():
+        spent = percentiles(np.array(peer.times))
+        difference = abs(peer.loop.cost - ours.loop.cost) / max(abs(ours.loop.cost), 1e-9)
+        out["peers"][name] = {
+            "same": bool(difference <= SAME_COST[problem.name]),
+            "ratio_p50": total["p50_us"] / spent["p50_us"],
+            "ratio_p99": total["p99_us"] / spent["p99_us"],
+            **spent,
+            "cost": peer.loop.cost,
+            "failed": peer.failed,
+            "cold_ms": min(t for t, _ in colds[name]) * 1e3,
+            "cold_cost": cold_costs[name],
+            "cold_status": "converged" if colds[name][0][1] else "failed",
+            "jit": jit,
+        }
+    return out
+
+
+def report(out: dict[str, Any]) -> str:
+    """The result for people."""
+    o = out["ours"]
+    lines = [
+        f"problem {out['problem']}: {out['steps']} steps, least of {out['repeats']} repeats, thread CPU time",
+        f"{'':10}{'p50 µs':>10}{'p99 µs':>10}{'max µs':>10}{'cost':>14}{'cold ms':>10}  cold",
+        f"{'giljabi':10}{o['p50_us']:10.1f}{o['p99_us']:10.1f}{o['max_us']:10.1f}{o['cost']:14.4f}{o['cold_ms']:10.2f}"
+        f"  {o['cold_status']}",
+    ]
+    for name, p in out["peers"].items():
+        lines.append(
+            f"{name:10}{p['p50_us']:10.1f}{p['p99_us']:10.1f}{p['max_us']:10.1f}{p['cost']:14.4f}{p['cold_ms']:10.2f}"
+            f"  {p['cold_status']}; ours/theirs p50 {p['ratio_p50']:.4f}, p99 {p['ratio_p99']:.4f}, "
+            f"{'same' if p['same'] else 'another'} closed loop"
+        )
+    lines.append(f"prepare p50 {o['prepare_p50_us']:.1f} µs, feedback p50 {o['feedback_p50_us']:.1f} µs, "
+                 f"violation {o['violation']:.2g}")  # fmt: skip
+    return "\n".join(lines)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measures as the arguments say; returns the exit code."""
+    problem = load_problem(args.problem, args.set, args.params)
+    if args.list:
+        print(json.dumps(problem.settings, indent=2))
+        return 0
+    known = ocp_peers.installed()
+    names = known if args.peers is None else [n for n in args.peers.split(",") if n not in ("", "none")]
+    for name in names:
+        if name not in known:
+            raise BadInputError(f"--peers {name}: not installed; {', '.join(known) or 'none'} are")
+    if args.repeats < 1:
+        raise BadInputError(f"--repeats {args.repeats}: 1 or more is expected")
+
+    def tell(text: str) -> None:
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+    out = measure(problem, names, args.repeats, args.jit, tell)
+    print(json.dumps(out, allow_nan=False) if args.json else report(out))
+    return 0 if out["ours"]["cold_status"] == str(Status.CONVERGED) and not out["ours"]["unusable"] else 1
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problem", required=True, choices=sorted(DEFAULTS))
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting (JSON value)")
+    parser.add_argument("--params", metavar="F", help="JSON file of settings")
+    parser.add_argument("--list", action="store_true", help="print every setting and stop")
+    parser.add_argument("--peers", help="comma-separated; default: all that are installed; none: ours alone")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--jit", action="store_true", help="let CasADi compile the peers' functions with gcc")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    try:
+        return run(parser.parse_args())
+    except BadInputError as e:
+        print(e, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

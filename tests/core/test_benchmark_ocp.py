@@ -1,0 +1,96 @@
+"""The solver's benchmark as a command: keys, settings, errors, and closed-loop costs that were published."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def run(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Runs benchmarks/ocp.py."""
+    command = [sys.executable, str(root / "benchmarks/ocp.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+
+
+def test_car_closed_loop_costs_what_converged_solvers_find(root: Path) -> None:
+    done = run(root, "--problem", "A", "--peers", "none", "--repeats", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    ours = json.loads(done.stdout)["ours"]
+    assert ours["cost"] == pytest.approx(207.4828, rel=1e-4)
+    assert ours["violation"] < 1e-6
+    assert ours["cold_status"] == "converged"
+    assert ours["cold_cost"] == pytest.approx(65.5665, rel=1e-5)
+    assert ours["unusable"] == 0
+
+
+def test_ship_closed_loop_is_no_worse_than_published(root: Path) -> None:
+    done = run(root, "--problem", "B", "--peers", "none", "--repeats", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    ours = json.loads(done.stdout)["ours"]
+    assert ours["cost"] < 931 * 1.02
+    assert ours["cold_status"] == "converged"
+    assert ours["cold_cost"] < 74.86 * 1.02
+
+
+def test_a_peer_with_its_own_equations_agrees(root: Path) -> None:
+    pytest.importorskip("casadi", reason="casadi is not installed")
+    done = run(root, "--problem", "A", "--peers", "fatrop", "--repeats", "1", "--set", "steps=30", "--json")
+    assert done.returncode == 0, done.stderr
+    out = json.loads(done.stdout)
+    assert out["problem"] == "A"
+    assert set(out["ours"]) >= {"p50_us", "p99_us", "max_us", "prepare_p50_us", "feedback_p50_us", "cold_ms"}
+    peer = out["peers"]["fatrop"]
+    assert isinstance(peer["same"], bool)
+    assert out["ours"]["cold_cost"] == pytest.approx(peer["cold_cost"], rel=1e-6)  # both are converged there
+    assert out["ours"]["cost"] == pytest.approx(peer["cost"], rel=1e-3)  # real-time iterations against convergence
+    assert peer["failed"] == 0
+    assert peer["ratio_p50"] > 0
+    assert peer["ratio_p99"] > 0
+
+
+def test_settings_change_the_problem(root: Path, tmp_path: Path) -> None:
+    file = tmp_path / "p.json"
+    file.write_text('{"disc_radius": 2.5, "steps": 10}')
+    done = run(root, "--problem", "A", "--params", str(file), "--set", "horizon=20", "--list")
+    assert done.returncode == 0
+    settings = json.loads(done.stdout)
+    assert (settings["disc_radius"], settings["steps"], settings["horizon"]) == (2.5, 10, 20)
+    short = ("--problem", "A", "--peers", "none", "--repeats", "1", "--json", "--set", "steps=20")
+    plain = json.loads(run(root, *short).stdout)
+    changed = json.loads(run(root, *short, "--set", "speed=8").stdout)
+    assert changed["changed"] == {"steps": 20, "speed": 8.0}
+    assert changed["ours"]["cost"] != plain["ours"]["cost"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--set", "disc_radius"], "key=value is expected"),
+        (["--set", "disc_radius=[1,2]"], "a number expected"),
+        (["--set", "kick=1"], "6 numbers expected"),
+        (["--set", "dt=0"], "above 0"),
+        (["--set", "steps=1e400"], "a number expected"),
+        (["--set", "colour=1"], "no setting 'colour'"),
+        (["--params", "/nowhere.json"], "/nowhere.json:1: cannot be read"),
+        (["--peers", "gurobi"], "not installed"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(root: Path, words: list[str], message: str) -> None:
+    done = run(root, "--problem", "A", *words)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_broken_settings_file_names_the_line(root: Path, tmp_path: Path) -> None:
+    file = tmp_path / "p.json"
+    for content in (b"", b'{"dt": 0.1,\n]', b"\xff\xfe\x00", b"[1]", b"[" * 100000):
+        file.write_bytes(content)
+        done = run(root, "--problem", "A", "--params", str(file))
+        assert done.returncode == 2
+        assert f"{file}:" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
