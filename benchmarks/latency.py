@@ -8,9 +8,10 @@ result was computed from (GILJABI_TRACE): the estimator the time at which the ne
 received, and the odometry; the controller the odometry and the command. The other end is the wire itself: this script
 joins the vehicle's CAN multicast as one more listener and decodes the guard's command frames. A frame whose value
 differs from the one before is matched to the earliest command that rounds to this value and was made after the last
-match. So a latency counts from the arrival of the sensor's bytes in the driver to the arrival, in a third process, of
-the command bytes that were computed from them; waiting for the next tick of the guard is in it. Frames that match no
-command (the guard was limiting a rate) are left out and counted.
+match; of the frames that rest on the same sample only the first counts. So a latency counts from the arrival of the
+sensor's bytes in the driver to the arrival, in a third process, of the first command bytes that were computed from
+them; waiting for the next tick of the guard is in it. Frames that match no command (the guard was limiting a rate) are
+left out and counted.
 
 CPU use is user and system time of each process from /proc over the same seconds, in percent of one core.
 """
@@ -27,11 +28,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from giljabi.children import prioritise
 from giljabi.clock import OFFSET_ENV, StackClock
 from giljabi.platform import load_platform
 from giljabi.registry import build_driver
@@ -116,6 +119,19 @@ class Tap:
                     self.frames.append((now, self._decode(r.data)))
 
 
+def _first_of_all() -> None:
+    os.setsid()
+    prioritise(-15)
+
+
+def listen(platform: str, run_dir: Path, actuator: str, offset_ns: int, seconds: float) -> list[tuple[float, int]]:
+    """Frames of one actuator: (arrival, raw value)."""
+    tap = Tap(platform, run_dir, actuator, offset_ns)
+    tap.listen(seconds)
+    tap.transport.close()
+    return tap.frames
+
+
 def read_trace(folder: Path, what: str) -> np.ndarray[Any, Any]:
     """Rows of one kind from all trace files."""
     rows = []
@@ -133,7 +149,8 @@ def follow(tap: Tap, trace: Path, actuator: str) -> dict[str, np.ndarray[Any, An
     command = read_trace(trace, f"command.{actuator}")  # t, odometry's t, time of publishing, value
     sample_of = {round(t, 6): (sample, done) for t, sample, done in odom}
     raws = [tap.raw(v) for v in command[:, 3]]
-    rows, at, last = [], 0, None
+    rows: list[list[float]] = []
+    at, last, newest = 0, None, 0.0
     for arrival, raw in tap.frames:
         if raw == last:
             continue
@@ -149,6 +166,9 @@ def follow(tap: Tap, trace: Path, actuator: str) -> dict[str, np.ndarray[Any, An
             continue
         at = k
         sample, odom_done = sample_of[round(command[k, 1], 6)]
+        if sample == newest:
+            continue
+        newest = sample
         rows.append([odom_done - sample, command[k, 2] - odom_done, arrival - command[k, 2], arrival - sample])
     table = np.array(rows).reshape(-1, 4)
     return dict(zip(("bytes_to_odom", "odom_to_command", "command_to_bytes", "total"), table.T, strict=True))
@@ -191,9 +211,12 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         children = descendants(stack.pid)
         offset = int(environment_of(next(iter(children)))[OFFSET_ENV])
         tap = Tap(args.platform, run_dir, args.actuator, offset)
+        tap.transport.close()
         pids = {**children, stack.pid: "run"}
         before, began = {pid: cpu_s(pid) for pid in pids}, time.monotonic()
-        tap.listen(args.seconds)
+        # In a session of its own with a high priority, so that the measuring end adds no wait.
+        with ProcessPoolExecutor(1, initializer=_first_of_all) as pool:
+            tap.frames = pool.submit(listen, args.platform, run_dir, args.actuator, offset, args.seconds).result()
         passed = time.monotonic() - began
         cpu = {pids[pid]: round(100.0 * (cpu_s(pid) - s) / passed, 1) for pid, s in before.items()}
     finally:

@@ -78,6 +78,24 @@ def test_imu(t: float, w: Any, a: Any, source: str) -> None:
     assert msg.orientation_covariance[0] == -1
 
 
+@given(T, TEXT)
+def test_headers_are_read_without_the_rest(t: float, frame: str) -> None:
+    for msg in (
+        convert.imu_to_msg(Imu(t, np.zeros(3), np.zeros(3), frame)),
+        convert.joints_to_msg(JointState(t, source=frame)),
+    ):
+        back, stamp = convert.header_of(serialize_message(msg))
+        assert back == frame
+        assert same(stamp, t, 1e-9)
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_have_a_header_or_are_refused(data: bytes) -> None:
+    with contextlib.suppress(BadInputError):
+        convert.header_of(b"\0\1\0\0" + data)
+        convert.header_of(data)
+
+
 def test_imu_of_others_that_marks_a_part_as_missing() -> None:
     msg = convert.imu_to_msg(Imu(1.0, np.zeros(3), np.ones(3)))
     msg.linear_acceleration_covariance[0] = -1.0

@@ -14,6 +14,7 @@ Converters raise BadInputError for messages that do not make sense.
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -88,6 +89,17 @@ def seconds(time: Time | Duration) -> float:
 def header(t: float, frame: str) -> Header:
     """Header with a stack-time stamp."""
     return Header(stamp=stamp(t), frame_id=frame)
+
+
+def header_of(data: bytes) -> tuple[str, float]:
+    """(frame_id, stamp [s]) of a serialised message that begins with a Header (CDR, OMG DDSI-RTPS 10.2)."""
+    if len(data) < 16 or data[0] != 0 or data[1] > 1:
+        raise BadInputError("message: not plain CDR with a header")
+    order = "<" if data[1] else ">"
+    sec, nanosec, size = struct.unpack_from(order + "iII", data, 4)
+    if not 1 <= size <= len(data) - 16:
+        raise BadInputError(f"message: a frame name of {size} bytes does not fit")
+    return data[16 : 16 + size - 1].decode("utf-8", "replace"), sec + nanosec * 1e-9
 
 
 def _vector(v: Array) -> Vector3:

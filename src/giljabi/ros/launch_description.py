@@ -91,6 +91,7 @@ def action(process: ProcessSpec, spec: RunSpec, env: dict[str, str]) -> ExecuteP
         "output": "screen",
         "respawn": process.restart == "always",
         "respawn_delay": RESPAWN_S,
+        "sigterm_timeout": "10",  # a loaded machine ends slowly
         "on_exit": Shutdown(reason=f"{process.name} ended") if process.restart == "never" else None,
     }
     if not process.nodes:

@@ -16,7 +16,7 @@ from giljabi import topics
 from giljabi.clock import StackClock
 from giljabi.mission import Mission, load_mission
 from giljabi.platform import Platform, load_platform
-from giljabi.ros import status
+from giljabi.ros import convert, status
 from giljabi.ros.messages import message_class, qos_profile, service_class
 from giljabi.ros.pace import Pace
 from giljabi.ros.status import PartHealth
@@ -172,6 +172,19 @@ class StackNode(LifecycleNode):
 
         cls = message_class(topic.message)
         handle = self.create_subscription(cls, topic.name, receive, qos_profile(topic.qos))
+        self._handles.append((self.destroy_subscription, handle))
+
+    def subscribe_headers(self, topic: Topic, use: Callable[[str, float], None]) -> None:
+        """Hands (frame_id, stamp [s]) of each message that begins with a Header to `use`; the rest is not decoded."""
+
+        def receive(data: bytes) -> None:
+            try:
+                use(*convert.header_of(data))
+            except Exception as e:
+                self.caught(f"{topic.name}", e)
+
+        cls, qos = message_class(topic.message), qos_profile(topic.qos)
+        handle = self.create_subscription(cls, topic.name, receive, qos, raw=True)
         self._handles.append((self.destroy_subscription, handle))
 
     def serve(self, service: Service, answer: Callable[[Any], tuple[bool, str]]) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from giljabi import topics
 from giljabi.nodes import PROCESSES
 from giljabi.platform import Platform
-from giljabi.ros import convert, status
+from giljabi.ros import status
 from giljabi.ros.node import StackNode
 from giljabi.ros.sensors import STATE_TOPICS, detection_topics, detectors
 from giljabi.ros.status import PartHealth
@@ -33,23 +32,22 @@ class SupervisorNode(StackNode):
         self._parts: dict[str, PartHealth] = {}
         self._heartbeat = self.publisher(topics.HEARTBEAT, status.health_to_msg)
         for topic in STATE_TOPICS:
-            self.subscribe(topic.row, lambda msg: msg, self._take_sample)
+            self.subscribe_headers(topic.row, self._take_stamp)
         for source in detectors(platform):
             for topic in detection_topics(source):
-                self.subscribe(topic.row, lambda msg: msg, partial(self._take_stamp, source))
-        self.subscribe(topics.ODOM, lambda msg: convert.seconds(msg.header.stamp), self._take_odom)
+                self.subscribe_headers(topic.row, partial(self._take_scan, source))
+        self.subscribe_headers(topics.ODOM, self._take_odom)
         self.subscribe(topics.MISSION_STATE, status.mission_from_msg, self._take_mission)
         self.subscribe(topics.DIAGNOSTICS, status.diagnostics_from_msg, self._take_parts)
         self.every(self.row(topics.HEARTBEAT).rate_hz, self._step)
 
-    def _take_sample(self, msg: Any) -> None:
-        self._take_stamp(msg.header.frame_id, msg)
-
-    def _take_stamp(self, source: str, msg: Any) -> None:
-        t = convert.seconds(msg.header.stamp)
+    def _take_stamp(self, source: str, t: float) -> None:
         self._stamps[source] = max(t, self._stamps.get(source, t))
 
-    def _take_odom(self, t: float) -> None:
+    def _take_scan(self, source: str, frame: str, t: float) -> None:
+        self._take_stamp(source, t)  # the frame of a scan is not its sensor's name
+
+    def _take_odom(self, frame: str, t: float) -> None:
         self._odom_t = t
 
     def _take_mission(self, mission: MissionState) -> None:
