@@ -109,7 +109,7 @@ class FileRecorder:
         for body in world.obstacles:
             axes.fill(body.corners[:, 0], body.corners[:, 1], color="0.3")
         for name, line in self.others.items():
-            _line(axes, line, label=name, linewidth=1.2)
+            _line(axes, line, color="tab:red", label=name, linewidth=1.0)
         for o in world.others:
             axes.fill(o.body.corners[:, 0], o.body.corners[:, 1], color="tab:red", alpha=0.6)
         _line(axes, self.estimate, color="tab:orange", linewidth=0.8, label="estimate")
