@@ -517,6 +517,17 @@ def test_disarm_sends_enable_off_and_ramps_without_hold(rig: Rig) -> None:
     assert any("operator" in e.what for e in rig.guard.events()[1])
 
 
+def test_disarm_ends_a_hold_that_goes_on(rig: Rig) -> None:
+    rig.arm()
+    rig.run(0.5)
+    rig.guard.stop(rig.now)
+    rig.run(0.1)
+    assert rig.guard.output()["steering"] == pytest.approx(0.1)
+    rig.guard.disarm(rig.now)
+    rig.run(0.6)
+    assert rig.guard.output()["steering"] == 0.0
+
+
 # --- sources --------------------------------------------------------------------------------------
 
 
