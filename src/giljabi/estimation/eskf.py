@@ -62,6 +62,10 @@ class EskfEstimator:
             raise ValueError("the origin of map is set and cannot change")
         self._fusion.frame = LocalFrame(origin)
 
+    def place(self, kind: str, source: str) -> None:
+        """A source (a recorder) that the platform file does not list: its samples are in base_link."""
+        self._fusion.mounting.place(kind, source)
+
     def step(self, now: float, samples: Sequence[Sample]) -> Odometry | None:
         """Fuses samples up to `now`; odometry predicted to `now`, None until the first good fix.
 

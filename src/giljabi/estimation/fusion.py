@@ -16,6 +16,7 @@ from scipy.stats import chi2
 from giljabi._core import estimation as core
 from giljabi.estimation.mounting import Mounting
 from giljabi.estimation.options import EskfOptions, missing_acceleration_density, turn_rate_density
+from giljabi.estimation.wheels import Wheels, wheel_speed
 from giljabi.frames import LocalFrame, quat_from_rpy, quat_rotate
 from giljabi.platform import Platform
 from giljabi.types import (
@@ -35,9 +36,8 @@ ZERO = np.zeros(3)
 UNKNOWN_YAW_STD = math.pi / math.sqrt(3.0)  # uniform over the circle
 GOOD_FIX_STD = 30.0  # m, worst fix that may set the origin
 GIVE_UP_S = 60.0  # without any sample so long the estimate starts anew
+WHEELS_HZ = 20.0  # readings used
 FRESH_S = 5.0  # a compass, wheels or a receiver count as present so long
-STANDSTILL_S = 0.5  # wheels at rest so long mean standstill
-STANDSTILL_SPEED = 0.03  # m/s
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,8 @@ class Memory:
     fix_t: float = -math.inf  # accepted
     velocity_t: float = -math.inf
     heading_t: float = -math.inf
-    wheels_t: float = -math.inf
+    wheels: Wheels | None = None
     wheels_used_t: float = -math.inf
-    rest_since: float = math.inf
     course_t: float = -math.inf
     model_t: float = -math.inf
     log_t: float = -math.inf
@@ -178,7 +177,7 @@ class Fusion:
         rank = int(np.isfinite(rate).sum() + np.isfinite(force).sum())
         fresh = m.imu is not None and s.t - m.imu_t <= self.imu_timeout
         if fresh and s.source != m.imu_source and rank <= m.imu_rank:
-            return "a better IMU is in use"
+            return ""  # a better IMU is in use
         new = core.ImuInput(rate, force)
         same = m.imu is not None and s.source == m.imu_source
         if same and m.imu is not None and 0.0 < s.t - m.imu_t < 0.1:
@@ -211,6 +210,7 @@ class Fusion:
         lever = self._lever(s.source)
         if two_d:
             z[2], std[2] = f.position[2] + lever[2], NAN
+        z = z + self.options.gnss_delay_s * f.velocity
         flat, level = np.array([z[0], z[1], NAN]), np.array([NAN, NAN, z[2]])
         reason = ""
         if not f.update_position(flat, std, lever).accepted:
@@ -287,10 +287,11 @@ class Fusion:
         m.velocity = (s.t, s)
         if not m.initialised:
             return ""
-        std = max(s.std, self.options.velocity_std_min)
+        lag, lag_std = self._lag(s.t)
+        std = math.hypot(max(s.std, self.options.velocity_std_min), lag_std)
         lever = self._lever(s.source)
         reason = ""
-        if not f.update_velocity(s.velocity_enu, np.full(3, std), lever, self.input()).accepted:
+        if not f.update_velocity(s.velocity_enu + lag, np.full(3, std), lever, self.input()).accepted:
             reason = "velocity jump"
             if self._believe("velocity", s.t, s.velocity_enu[:2], 6.0 * std, 2.0 * self.limits.acceleration_max):
                 f.reset_velocity(s.velocity_enu, np.full(3, 2.0 * std))
@@ -298,8 +299,22 @@ class Fusion:
         if not reason:
             m.velocity_t = s.t
             self._settle("velocity")
+            if m.wheels is not None:
+                speed = float(np.hypot(s.velocity_enu[0], s.velocity_enu[1]))
+                m.wheels = m.wheels.compared(s.t, speed, max(s.std, self.options.velocity_std_min))
         self._course(s.t)
         return reason
+
+    def _lag(self, t: float) -> tuple[Array, float]:
+        """What a receiver's speed lacks because it is late: (3,) m/s in map, and 1 sigma of what is not known of it."""
+        w, f = self.memory.wheels, self.filter
+        if w is None or t - w.t > 1.0:
+            return ZERO, 0.0
+        yaw, v = float(f.yaw), f.velocity
+        ahead = np.array([math.cos(yaw), math.sin(yaw), 0.0])
+        turning = float(f.rate(self.input())[2]) * np.array([-v[1], v[0], 0.0])
+        delay, spread = w.known_delay
+        return delay * (w.acceleration * ahead + turning), spread * abs(w.acceleration)
 
     def _heading(self, s: Heading) -> str:
         m, f = self.memory, self.filter
@@ -325,16 +340,18 @@ class Fusion:
         speed, resting = wheel_speed(s)
         if not math.isfinite(speed):
             return ""  # joints without wheels: nothing for the estimator
-        m.wheels_t = s.t
-        m.rest_since = min(m.rest_since, s.t) if resting else math.inf
-        if not m.initialised or s.t - m.wheels_used_t < 0.045:
+        old = m.wheels or Wheels.unknown(o.wheel_scale_std, o.gnss_delay_s, o.gnss_delay_std_s)
+        m.wheels = w = old.measured(s.t, speed, resting)
+        if not m.initialised or s.t - m.wheels_used_t < 0.9 / WHEELS_HZ:
             return ""
         m.wheels_used_t = s.t
-        if s.t - m.rest_since >= STANDSTILL_S:
+        if w.standing:
             return self._standstill(s.t)
         if not m.aligned:
             return "heading unknown"
-        std = o.wheel_std + o.wheel_scale_std * abs(speed)
+        speed, spread = w.true_speed
+        # An error of the radius lasts: the readings of a second count as one.
+        std = o.wheel_std + math.sqrt(WHEELS_HZ) * spread
         if f.update_body_velocity(np.array([speed, 0.0, 0.0]), np.array([std, std, 2.0 * std])).accepted:
             self._settle("wheels")
             return ""
@@ -403,7 +420,7 @@ class Fusion:
         course = math.atan2(f.velocity[1], f.velocity[0])
         if not m.aligned or f.yaw_std > 0.6:
             self._align(course, math.hypot(spread / speed, o.sideslip_std))
-        elif t - m.wheels_t > FRESH_S:
+        elif m.wheels is None or t - m.wheels.t > FRESH_S:
             # v_y = 0 in the body is course = heading, and says which of both is wrong.
             std = max(o.sideslip_std * speed, 0.05)
             if not f.update_body_velocity(np.array([NAN, 0.0, NAN]), np.full(3, std)).accepted:
@@ -448,16 +465,3 @@ class Fusion:
     def _settle(self, kind: str) -> None:
         if kind in self.memory.streaks:
             self.memory.streaks = {k: v for k, v in self.memory.streaks.items() if k != kind}
-
-
-def wheel_speed(s: JointState) -> tuple[float, bool]:
-    """Speed of the rear axle [m/s] (NaN without wheels) and whether every wheel is at rest.
-
-    Rear wheels (`wheel_rl`, `wheel_rr`) when both are there: front wheels run a longer way in a turn.
-    """
-    wheels = {k: v for k, v in s.velocity.items() if k.startswith("wheel") and math.isfinite(v)}
-    if not wheels:
-        return NAN, False
-    rear = [wheels[k] for k in ("wheel_rl", "wheel_rr") if k in wheels]
-    used = rear if len(rear) == 2 else list(wheels.values())
-    return sum(used) / len(used), all(abs(v) < STANDSTILL_SPEED for v in wheels.values())

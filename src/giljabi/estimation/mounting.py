@@ -27,6 +27,10 @@ class Mounting:
             self._found[key] = named if ok else (same_kind[0] if same_kind else None)
         return self._found[key]
 
+    def place(self, kind: str, source: str) -> None:
+        """A source that the platform file does not list and whose samples are in base_link already."""
+        self._found[kind, source] = None
+
     def lever(self, kind: str, source: str) -> Array:
         """Position in base_link (3,) [m]; zero for a sensor that the file does not list."""
         s = self.sensor(kind, source)

@@ -25,6 +25,8 @@ class EskfOptions(Strict):
     sideslip_std: float = Field(default=0.1, gt=0, description="rad between course and heading")
     wheel_std: float = Field(default=0.05, gt=0, description="m/s")
     wheel_scale_std: float = Field(default=0.02, gt=0, description="share of speed: tyre radius, slip")
+    gnss_delay_s: float = Field(default=0.0, ge=0, le=0.5, description="s from measurement to reception of a fix")
+    gnss_delay_std_s: float = Field(default=0.1, ge=0, le=0.5, description="s, what wheels may learn of it; 0: fixed")
     current_std: float = Field(
         default=0.5, gt=0, description="m/s by which speed through water misses speed over ground"
     )
