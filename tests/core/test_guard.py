@@ -600,6 +600,15 @@ def test_messages_keep_their_periods_and_counters(rig: Rig) -> None:
         assert [f.counter for f in frames] == [k % 16 for k in range(len(frames))]
 
 
+def test_jitter_of_the_ticks_does_not_shift_messages() -> None:
+    guard = Guard(CONFIG)
+    ticks: dict[int, list[int]] = {1: [], 2: []}
+    for k in range(1000):
+        for _, data in guard.step(T0 + k * DT + 0.004 * math.sin(1.7 * k)):
+            ticks[struct.unpack_from("=I", data)[0]].append(k)
+    assert ticks == {1: list(range(0, 1000, 2)), 2: list(range(0, 1000, 5))}
+
+
 def test_a_gap_is_not_made_up_by_a_burst(rig: Rig) -> None:
     rig.run(0.5)
     rig.n += 500
