@@ -417,7 +417,8 @@ def _emit(target: str | None, result: Mapping[str, Any]) -> None:
 
 UNITS = {"m": "m", "mps": "m/s", "deg": "deg", "s": "s"}
 SHOWN = (
-    "position_rms_m", "position_max_m", "position_rms_offset_removed_m", "heading_rms_deg", "heading_rms_offset_removed_deg",
+    "position_rms_m", "position_max_m", "position_rms_offset_removed_m", "heading_rms_deg",
+    "heading_rms_offset_removed_deg",
     "speed_rms_mps",
 )  # fmt: skip
 
