@@ -7,6 +7,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,10 @@ KNOT = 1852.0 / 3600.0  # m/s
 ARMOUR = re.compile(r"[0-W`-w]+")  # six-bit armour of the payload, IEC 61162-1
 # Bits a message must have before a field of it is believed (ITU-R M.1371-5, tables 48 to 94).
 BITS = {1: 168, 2: 168, 3: 168, 4: 168, 5: 422, 9: 168, 18: 168, 19: 312, 21: 272, 24: 160, 27: 96}
+# First bit of the four distances to the ship's ends (9, 9, 6, 6 bits), by message; static messages hold nothing else
+# that is used, so their texts are never decoded.
+HULL_AT = {5: 240, 19: 271, 21: 219, 24: 132}
+STATIC = frozenset({5, 24})
 VESSELS = frozenset({1, 2, 3, 18, 19, 27})
 FIXED = frozenset({4, 21})  # base station, aid to navigation
 SEMI_MAJOR_M, E2 = 6378137.0, 6.69437999014e-3  # WGS-84
@@ -120,33 +125,33 @@ class AisReceiver:
         return "".join(group.parts[i + 1] for i in range(count)), group.fill
 
     def _decode(self, payload: str, fill: int) -> tuple[float, ...] | None:
-        ais: Any = import_module("pyais.messages")
-        from pyais.exceptions import AISBaseException
-
-        bits = ais.bit_vector(payload.encode("ascii"), fill)
+        bit_vector, classes, error = _pyais()
+        bits = bit_vector(payload.encode("ascii"), fill)
         kind = bits.get(0, 6)
         if kind not in BITS:
             return None  # nothing of it is a detection
         if len(bits) < BITS[kind]:
             self.reject("ais_short")
             return None
-        try:
-            message: Any = ais.MSG_CLASS[kind].from_vector(bits)
-        except (AISBaseException, ValueError, KeyError, IndexError):
-            self.reject("ais_payload")
-            return None
-        mmsi = int(message.mmsi)
+        mmsi = bits.get(8, 30)
         if mmsi == 0:
             self.reject("ais_no_mmsi")
             return None
-        if hasattr(message, "to_bow"):
-            self._remember(mmsi, message)
-        return self._row(mmsi, kind, message) if hasattr(message, "lat") else None
+        if kind in HULL_AT and (kind != 24 or bits.get(38, 2) == 1):  # part A of message 24 is a name
+            self._remember(mmsi, bits, HULL_AT[kind])
+        if kind in STATIC:
+            return None
+        try:
+            message: Any = classes[kind].from_vector(bits)
+        except (error, ValueError, KeyError, IndexError):
+            self.reject("ais_payload")
+            return None
+        return self._row(mmsi, kind, message)
 
-    def _remember(self, mmsi: int, m: Any) -> None:
-        if mmsi // 10_000_000 == 98:
+    def _remember(self, mmsi: int, bits: Any, at: int) -> None:
+        if mmsi // 10_000_000 == 98 or len(bits) < at + 30:
             return  # an auxiliary craft: the same bits are the mother ship's MMSI
-        hull = _Hull(int(m.to_bow), int(m.to_stern), int(m.to_port), int(m.to_starboard))
+        hull = _Hull(bits.get(at, 9), bits.get(at + 9, 9), bits.get(at + 18, 6), bits.get(at + 24, 6))
         if hull.bow + hull.stern + hull.port + hull.starboard == 0:
             return
         self.hulls[mmsi] = hull
@@ -170,6 +175,13 @@ class AisReceiver:
         variance = 25.0 if getattr(m, "accuracy", False) else 100.0
         what = Kind.VESSEL if kind in VESSELS else Kind.STATIC if fixed else Kind.UNKNOWN
         return (lon, lat, NAN, vx, vy, yaw, length, width, float(mmsi), float(what.value), variance)
+
+
+@lru_cache(maxsize=1)
+def _pyais() -> tuple[Any, Any, Any]:
+    """Bit vector, message classes and error of pyais, imported when the first AIS sentence comes."""
+    messages: Any = import_module("pyais.messages")
+    return messages.bit_vector, messages.MSG_CLASS, import_module("pyais.exceptions").AISBaseException
 
 
 def _velocity(kind: int, speed: float, course: float) -> tuple[float, float]:

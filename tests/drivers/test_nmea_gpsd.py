@@ -157,7 +157,8 @@ def test_ais_agrees_with_gpsd(name: str, targets: int, data_dir: Path) -> None:
         assert any(same_report(row, r) for r in reports[int(row[8])]), row
     own = {pyais.decode(v).mmsi for v in path.read_bytes().splitlines() if v[3:11] == b"VDO,1,1,"}
     assert own
-    assert not own & {int(row[8]) for row in rows}  # own ship is no target
+    if name == "ait250.log":  # in the other one a base station hears itself, and others hear it
+        assert not own & {int(row[8]) for row in rows}  # own ship is no target
     for mmsi in reports.keys() - own:
         for report in reports[mmsi]:
             assert any(same_report(row, report) for row in rows if row[8] == mmsi), report
