@@ -153,6 +153,9 @@ def test_magnetic_heading_with_deviation_and_variation(tmp_path: Path) -> None:
     d = ship()
     give(d, sentence("HDG", "98.0,,,4.0,E"))
     assert give(d, sentence("HDM", "98.0,M"), t=20.0)[0].yaw == pytest.approx(math.radians(90.0 - 102.0))
+    d = ship()
+    give(d, sentence("RMC", RMC.format("123519")))  # variation 3.1 W
+    assert give(d, sentence("HDM", "98.0,M"))[0].yaw == pytest.approx(math.radians(90.0 - 94.9))
     d = ship(tmp_path, "      variation_deg: -3.0\n")
     assert give(d, sentence("HDM", "98.0,M"))[0].yaw == pytest.approx(math.radians(90.0 - 95.0))
 
