@@ -499,8 +499,8 @@ def test_a_wrong_platform_file_is_an_error_with_its_line(old: str, new: str, wor
 
 def test_health_names_what_is_silent() -> None:
     d = ship()
-    assert set(d.health(0.0)) == {"gnss", "compass", "gyro", "steering_gear"}
-    lines = [("GGA", GGA.format(1)), ("HDT", "1,T"), ("ROT", "1,A"), ("RSA", "1,A,,")]
+    assert set(d.health(0.0)) == {n for n, s in PLATFORM.model.sensors.items() if s.driver == "bridge"}
+    lines = [("GGA", GGA.format(1)), ("HDT", "1,T"), ("ROT", "1,A"), ("RSA", "1,A,,"), ("VHW", ",T,,M,1.0,N,,K")]
     give(d, *(sentence(k, f) for k, f in lines), t=50.0)
     assert d.health(50.5) == {}
     assert d.health(52.0) == {
