@@ -12,5 +12,6 @@ part 'ruff format' "$bin/ruff" format -q --check .
 part clang-format clang_format
 part mypy "$bin/mypy" src hw_drivers sim
 part stubs "$bin/python" scripts/stubs.py
+part schemas "$bin/python" scripts/schemas.py --check
 part versions "$bin/python" scripts/versions.py
 finish "make lint"

@@ -50,10 +50,10 @@ class PageFeed:
         self._now = now
         self._lock = threading.Lock()
 
-    def take(self, item: Shown) -> None:
-        """Takes one arrival, now."""
+    def take(self, item: Shown, at: float | None = None) -> None:
+        """Takes what arrived at stack time `at`; None: now."""
         with self._lock:
-            self._model.take(self._now(), item)
+            self._model.take(self._now() if at is None else at, item)
 
     def forget(self, kind: type) -> None:
         """Drops the newest of one class."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from giljabi import topics
-from giljabi.operator.page import WIRE_SOURCE, PageModel
-from giljabi.operator.server import PORT, Button, PageFeed, PageServer
+from giljabi.operator.page import WIRE_SOURCE, PageModel, Shown
+from giljabi.operator.server import PORT, RATE_HZ, Button, PageFeed, PageServer
 from giljabi.platform import Platform
 from giljabi.ros import convert, status
 from giljabi.ros.messages import service_class
 from giljabi.ros.node import StackNode
 from giljabi.ros.status import PartHealth
 from giljabi.tell import tell
-from giljabi.topics import Service
+from giljabi.topics import Service, Topic
 from giljabi.types import Trajectory
 
 ANSWER_S = 2.0  # a button waits this long for its service
@@ -37,18 +38,18 @@ class PageNode(StackNode):
         slots = {name: a.slot for name, a in platform.model.actuators.items()}
         speed = platform.model.limits.speed_max
         show = self.subscribe
-        show(topics.ODOM, convert.odom_from_msg, feed.take)
+        self.show_newest(topics.ODOM, convert.odom_from_msg, feed)
         show(topics.TRACKS, convert.tracks_from_msg, feed.take)
         show(topics.ROUTE, partial(convert.route_from_msg, default_speed=speed), feed.take)
         # None: the planner says that there is nothing to follow.
         show(topics.TRAJECTORY, convert.trajectory_from_msg, lambda p: feed.take(p) if p else feed.forget(Trajectory))
         show(topics.STATE, status.state_from_msg, feed.take)
         show(topics.MISSION_STATE, status.mission_from_msg, feed.take)
-        show(topics.JOINT_STATES, convert.joints_from_msg, feed.take)
+        self.show_newest(topics.JOINT_STATES, convert.joints_from_msg, feed)
         show(topics.DIAGNOSTICS, status.diagnostics_from_msg, partial(self._take_parts, feed))
         for source in ("auto", "manual", WIRE_SOURCE):
             command = partial(_command, slots=slots, source=source)
-            show(topics.ACTUATOR_COMMANDS.at(source), command, feed.take)
+            self.show_newest(topics.ACTUATOR_COMMANDS.at(source), command, feed)
         buttons = {
             "stop": self.button(topics.STOP),
             "pause": self.button(topics.MISSION_PAUSE),
@@ -58,6 +59,21 @@ class PageNode(StackNode):
         self.server.start()
         tell("page", url=self.server.url)
         self.get_logger().info(f"page: {self.server.url}")
+
+    def show_newest(self, topic: Topic, from_msg: Callable[[Any], Shown], feed: PageFeed) -> None:
+        """Converts only the newest message, and only as often as the page is drawn: these topics are fast."""
+        newest: list[tuple[float, Any]] = []
+
+        def keep(msg: Any) -> None:
+            newest[:] = [(self.clock.now(), msg)]
+
+        def take(_now: float) -> None:
+            if newest:
+                at, msg = newest.pop()
+                feed.take(from_msg(msg), at)
+
+        self.subscribe(topic, lambda msg: msg, keep)
+        self.every(RATE_HZ, take)
 
     def _take_parts(self, feed: PageFeed, parts: list[PartHealth]) -> None:
         own = self.get_namespace().rstrip("/") + "/"
