@@ -1,8 +1,8 @@
 // Error-state filter: signs by hand, symmetry, no allocation, refusal of what is not finite.
 #include <doctest/doctest.h>
 
-#include <cmath>
 #include <Eigen/Eigenvalues>
+#include <cmath>
 #include <giljabi/estimation/eskf.hpp>
 #include <limits>
 #include <random>
