@@ -35,13 +35,24 @@ def state_dir() -> Path:
 
 def _try_lock(path: Path) -> IO[bytes] | None:
     """The open and locked file, or None when another process holds it."""
-    file = path.open("ab")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    while True:
+        file = path.open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+                return file
+        except FileNotFoundError:
+            pass  # its holder has just removed it
+        except OSError:
+            file.close()
+            return None
         file.close()
-        return None
-    return file
+
+
+def _unlock(file: IO[bytes]) -> None:
+    """Removes the file while it is still locked, so that nobody takes a lock that is about to vanish."""
+    Path(file.name).unlink(missing_ok=True)
+    file.close()
 
 
 class RunDir:
@@ -58,6 +69,7 @@ class RunDir:
             if base.stat().st_uid != os.getuid():
                 raise BadInputError(f"{base} belongs to another user; set XDG_RUNTIME_DIR to a folder of your own")
             self._sweep(base)
+            base.mkdir(mode=0o700, exist_ok=True)  # a run that has just ended may have removed it
             self.path = Path(tempfile.mkdtemp(prefix=f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-", dir=base))
             self.id = self.path.name
             self._locks = [lock for lock in [_try_lock(self.path / "lock")] if lock]
@@ -112,10 +124,12 @@ class RunDir:
 
     def close(self) -> None:
         """Removes the directory and frees the domain."""
-        shutil.rmtree(self.path, ignore_errors=True)
         for lock in self._locks:
-            lock.close()
+            _unlock(lock)
         self._locks = []
+        shutil.rmtree(self.path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.path.parent.rmdir()  # when this was the last run
 
 
 def _udp_ports() -> set[int]:

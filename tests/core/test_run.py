@@ -167,7 +167,7 @@ def test_two_runs_never_share_a_domain() -> None:
     finally:
         a.close()
         b.close()
-    assert not a.path.exists()
+    assert not a.path.parent.exists()
     assert a.log_dir.is_dir()
 
 

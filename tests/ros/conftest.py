@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
-# Wrong field types are refused; nobody else's graph is on this domain.
+from giljabi.ros_env import ros_environment
+
+# Wrong field types are refused; everything stays on the loopback interface and out of /dev/shm, as in a run.
 os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+os.environ.pop("ROS_AUTOMATIC_DISCOVERY_RANGE", None)
+os.environ.update(ros_environment(os.environ))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import gammaincinv  # scipy.stats takes a second to import
 
 from giljabi._core import estimation as core
 from giljabi.estimation.mounting import Mounting
@@ -105,7 +105,7 @@ class Fusion:
         noise.gyro_bias_walk, noise.accel_bias_walk = o.gyro_bias_walk, o.accel_bias_walk
         noise.missing_acceleration = np.array(missing_acceleration_density(self.limits))
         noise.turn_rate_walk = turn_rate_density(self.limits)
-        noise.gate = [float(chi2.ppf(o.gate, k)) for k in (1, 2, 3)]
+        noise.gate = [2.0 * float(gammaincinv(0.5 * k, o.gate)) for k in (1, 2, 3)]
         return noise
 
     # --- roll-back ---

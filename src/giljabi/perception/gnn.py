@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import chi2
+from scipy.special import gammaincinv  # scipy.stats takes a second to import
 
 from giljabi.frames import LocalFrame
 from giljabi.perception.options import GnnOptions
@@ -69,8 +69,8 @@ class GnnTracker:
         self._options = o
         self._acceleration = o.acceleration_std or 0.5 * limits.acceleration_max
         self._speed_max = o.speed_max or 2.0 * limits.speed_max
-        self._gate = float(chi2.ppf(o.gate, 2))
-        self._gate_moving = float(chi2.ppf(o.gate, 4))
+        self._gate = 2.0 * float(gammaincinv(1.0, o.gate))  # quantile of chi squared, 2 degrees of freedom
+        self._gate_moving = 2.0 * float(gammaincinv(2.0, o.gate))  # 4 degrees
         self._targets: list[Target] = []
         self._own = OwnMotion()
         self._t = -math.inf
