@@ -31,6 +31,7 @@ BRIDGE = b"".join(
             "HEHDT,90.0,T",
             "TIROT,0.0,A",
             "AGRSA,0.0,A,,",
+            "VWVHW,,T,,M,0.0,N,0.0,K",
         ),
     )
 )
@@ -90,7 +91,7 @@ def test_missing_devices_and_sensors_are_named(capsys: pytest.CaptureFixture[str
     assert not findings["device bridge"]["ok"]
     assert findings["device bridge"]["required"]
     assert not findings["device ais"]["required"]  # arming does not wait for it
-    for sensor in ("gnss", "compass", "gyro", "steering_gear"):
+    for sensor in ("gnss", "compass", "gyro", "log", "steering_gear"):
         assert not findings[f"sensor {sensor}"]["ok"]
         assert "bridge" in findings[f"sensor {sensor}"]["words"]
     assert not findings["estimate"]["ok"]
@@ -103,7 +104,7 @@ def test_a_bridge_that_speaks_is_heard_and_not_spoken_to(
     devices = ("--device", f"bridge=udp-listen:{port}", "--device", "ais=serial:/dev/giljabi-nothing")
     code, out, _ = check(capsys, "ship", "--listen", "3", *devices, "--json", "-")
     findings = {f["what"]: f for f in json.loads(out)["findings"]}
-    for sensor in ("gnss", "compass", "gyro", "steering_gear"):
+    for sensor in ("gnss", "compass", "gyro", "log", "steering_gear"):
         assert findings[f"sensor {sensor}"]["ok"], findings
     assert findings["device bridge"]["ok"]
     assert findings["estimate"]["ok"], findings["estimate"]

@@ -17,7 +17,7 @@ from giljabi.safety.supervisor import Supervisor, SupervisorInputs
 from giljabi.types import Health, MissionPhase, MissionState
 
 DT = 0.1
-REQUIRED = ("gnss", "compass", "gyro", "steering_gear")
+REQUIRED = tuple(name for name, sensor in load_platform("ship").model.sensors.items() if sensor.required)
 
 
 @dataclasses.dataclass
