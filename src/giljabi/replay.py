@@ -130,7 +130,7 @@ class Player:
                     if self._waiting:
                         self._step(tick)
                     self._wake(event.t)
-                    tick = self.first + math.ceil(round((event.t - self.first) / self._period, 6)) * self._period
+                    tick = self.first + math.ceil((event.t - self.first) / self._period - 1e-3) * self._period
                 self._waiting.append(event)
             if self._waiting:
                 self._step(max(tick, self._waiting[-1].t))
@@ -391,9 +391,8 @@ def _finish(
     sink.log.write_csv(odom)
     a = np.array(sink.fixes)
     fixes = frame.map_from_geodetic(a[:, 0], a[:, 1], frame.origin.alt_m)[:, :2]
-    plot_track(
-        plot, table, fixes, truth, f"{first.name}: {result['path_m'] / 1000:.2f} km in {result['duration_s']:.0f} s"
-    )
+    title = f"{first.name}: {result['path_m'] / 1000:.2f} km in {result['duration_s']:.0f} s"
+    plot_track(plot, table, fixes, truth, title)
     result["odom_file"], result["plot_file"] = str(odom), str(plot)
 
 
@@ -415,11 +414,9 @@ def _emit(target: str | None, result: Mapping[str, Any]) -> None:
         write(Path(target), text.encode())
 
 
-UNITS = {"m": "m", "mps": "m/s", "deg": "deg", "s": "s"}
 SHOWN = (
-    "position_rms_m", "position_max_m", "position_rms_offset_removed_m", "heading_rms_deg",
-    "heading_rms_offset_removed_deg",
-    "speed_rms_mps",
+    "position_rms_m", "position_max_m", "position_rms_offset_removed_m",
+    "heading_rms_deg", "heading_rms_offset_removed_deg", "speed_rms_mps",
 )  # fmt: skip
 
 

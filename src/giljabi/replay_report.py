@@ -20,15 +20,18 @@ PLOT_POINTS = 20_000
 class OdomLog:
     """Odometry of a run, row by row."""
 
-    rows: list[tuple[float, ...]] = field(default_factory=list)  # t x y z yaw speed vx vy yaw_std antenna x y z
+    rows: list[tuple[float, ...]] = field(
+        default_factory=list
+    )  # t x y z yaw speed; there: vx vy, yaw_std, there: x y z
 
     def add(self, odom: Odometry, lever: Array) -> None:
         """lever: the point in base_link (3,) [m] that the truth tells of."""
         v = odom.velocity_map
         at = odom.position + quat_rotate(odom.quaternion, lever)
+        there = v + quat_rotate(odom.quaternion, np.cross(odom.angular_velocity, lever))
         yaw_std = math.sqrt(max(0.0, float(odom.pose_cov[5, 5])))
         speed = math.hypot(v[0], v[1])
-        self.rows.append((odom.t, *odom.position, odom.yaw, speed, v[0], v[1], yaw_std, *at))
+        self.rows.append((odom.t, *odom.position, odom.yaw, speed, there[0], there[1], yaw_std, *at))
 
     def table(self) -> Array:
         """(n, 12)."""
@@ -84,7 +87,7 @@ def errors(table: Array, truth: Truth) -> dict[str, float]:
         "position_offset_east_m": float(d[:, 0].mean()),
         "position_offset_north_m": float(d[:, 1].mean()),
         "height_rms_m": _rms(d[:, 2]),
-        "speed_rms_mps": _rms(o[:, 5] - speed),
+        "speed_rms_mps": _rms(np.hypot(o[:, 6], o[:, 7]) - speed),
     }
     known = o[:, 8] < YAW_KNOWN_STD
     if known.any():
@@ -106,7 +109,8 @@ def plot_track(path: Path, table: Array, fixes: Array, truth: Truth | None, titl
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(8, 8), dpi=120, layout="constrained")
+    figure = plt.figure(figsize=(8, 8 if truth is None else 10), dpi=120, layout="constrained")
+    axes, below = (figure.subplots(), None) if truth is None else figure.subplots(2, height_ratios=(4, 1))
     thin = max(1, len(table) // PLOT_POINTS)
     if len(fixes):
         some = fixes[:: max(1, len(fixes) // PLOT_POINTS)]
@@ -122,6 +126,15 @@ def plot_track(path: Path, table: Array, fixes: Array, truth: Truth | None, titl
     axes.set_title(title)
     axes.grid(alpha=0.3)
     axes.legend(loc="best")
+    if truth is not None and below is not None:
+        inside = (table[:, 0] >= truth.t[0]) & (table[:, 0] <= truth.t[-1])
+        o = table[inside][::thin]
+        d = [o[:, 9 + k] - np.interp(o[:, 0], truth.t, truth.position[:, k]) for k in range(2)]
+        below.plot(o[:, 0] - table[0, 0], np.hypot(*d), color="tab:red", lw=1.2)
+        below.set_xlabel("time [s]")
+        below.set_ylabel("position error [m]")
+        below.set_ylim(bottom=0.0)
+        below.grid(alpha=0.3)
     try:
         figure.savefig(path, metadata={"Software": None} if path.suffix.lower() == ".png" else None)
     except (OSError, ValueError) as e:
