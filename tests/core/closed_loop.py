@@ -29,7 +29,7 @@ def route(points: list[tuple[float, float]], speed: float, half_width: float, cl
     return Route(xyz, np.full(len(xyz), speed), np.full((len(xyz), 2), half_width), closed)
 
 
-def track(  # noqa: PLR0917
+def track(
     x: float, y: float, vx: float = 0.0, vy: float = 0.0, yaw: float = math.nan, length: float = 4.5, width: float = 1.9
 ) -> Array:
     """One row of Tracks.data."""
@@ -55,7 +55,7 @@ class Run:
         return self.log[:, ["t", "x", "y", "yaw", "u", "cross", "lateral", "room"].index(name)]
 
 
-def drive(  # noqa: PLR0917
+def drive(
     platform: Platform,
     plant: Plant,
     way: Route,

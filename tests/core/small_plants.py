@@ -1,5 +1,4 @@
 """Small plants for closed-loop tests of planner and controller; their equations are not the solver's."""
-# ruff: noqa: PLR0917
 
 from __future__ import annotations
 

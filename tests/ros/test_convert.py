@@ -1,6 +1,6 @@
 """Every type survives its message, and messages that make no sense are refused."""
 
-# ruff: noqa: PT018, PLR0917
+# ruff: noqa: PT018
 
 from __future__ import annotations
 
