@@ -19,7 +19,7 @@ cpp() { # BUILD_DIR CMAKE_ARGUMENT...
 }
 
 pytests() { # FOLDER
-  "$python" -m pytest "tests/$1" --durations=3 --timeout=300
+  "$python" -m pytest "tests/$1" -rs --durations=3 --timeout=300
   local code=$?
   [ $code -ne 5 ] || { echo "no tests were collected in tests/$1"; return 1; }
   return $code
