@@ -130,6 +130,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         name = program.removeprefix(PREFIX)
         if not program.startswith(PREFIX) or name == "process":
+            if arguments and arguments[0] in ("-h", "--help"):
+                print("usage: giljabi-process NAME [--ros-args ...]\nexample: giljabi-process planning")
+                return 0
             if not arguments or arguments[0].startswith("-"):
                 raise BadInputError("usage: giljabi-process NAME [--ros-args ...]; the name of a process is expected")
             name = arguments.pop(0)
