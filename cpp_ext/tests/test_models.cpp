@@ -6,6 +6,7 @@
 #include <random>
 
 #include "giljabi/models/bicycle.hpp"
+#include "giljabi/models/quadrotor.hpp"
 #include "giljabi/models/vessel.hpp"
 #include "giljabi/models/vessel_rudder.hpp"
 #include "giljabi/solver/integrator.hpp"
@@ -93,6 +94,10 @@ TEST_CASE("sensitivities of the integration step equal the complex step") {
   check_sensitivities(models::Bicycle<4, true>{}, 0.05);
   check_sensitivities(models::Vessel<3, false>{}, 1.0);
   check_sensitivities(models::VesselRudder<4, true>{}, 1.0);
+  check_sensitivities(models::Quadrotor<false, false>{}, 0.05);
+  models::Quadrotor<true, true> multirotor;
+  multirotor.drag_x = 0.3, multirotor.drag_y = 0.2, multirotor.drag_z = 0.1;
+  check_sensitivities(multirotor, 0.02);
 }
 
 TEST_CASE("constraint gradients equal central differences") {
@@ -179,4 +184,64 @@ TEST_CASE("a disc of radius 0 and a corridor without normal constrain nothing") 
   Place::evaluate(0.0, 6.0, p, h);
   CHECK(h[4] == doctest::Approx(-1.0));
   CHECK(h[5] == doctest::Approx(11.0));
+}
+
+TEST_CASE("a quadrotor hovers, climbs, and turns as its rotors say") {
+  const models::Quadrotor<true, false> m;
+  double x[13] = {0, 0, 2, 1}, f[13];
+  const double hover = m.mass * m.gravity / 4;
+  const double u[4] = {hover, hover, hover, hover};
+  m.dynamics(x, u, nullptr, f);
+  for (double value : f) CHECK(value == doctest::Approx(0.0).epsilon(1e-12).scale(1.0));
+  const auto turned = [&](double a, double b, double c, double d) {
+    const double rotors[4] = {hover + a, hover + b, hover + c, hover + d};
+    m.dynamics(x, rotors, nullptr, f);
+  };
+  turned(0, 0.1, 0, 0.1);  // both rotors to port (y > 0): rolls to starboard, about +x
+  CHECK(f[10] == doctest::Approx(0.2 * 0.1 / 0.0025));
+  CHECK(f[11] == doctest::Approx(0.0).scale(1.0));
+  turned(0.1, 0, 0, 0.1);  // both in front: nose up, about -y
+  CHECK(f[11] == doctest::Approx(-0.2 * 0.075 / 0.0021));
+  turned(0, 0, 0.1, 0.1);  // both that push anticlockwise
+  CHECK(f[12] == doctest::Approx(0.2 * 0.022 / 0.0043));
+  x[3] = std::cos(0.1),
+  x[5] = std::sin(0.1);  // 0.2 rad about +y: the nose is down, the thrust points forward
+  turned(0, 0, 0, 0);
+  CHECK(f[7] == doctest::Approx(m.gravity * std::sin(0.2)));
+  CHECK(f[9] == doctest::Approx(m.gravity * (std::cos(0.2) - 1.0)));
+}
+
+TEST_CASE(
+    "a quadrotor's rotation keeps the length of its quaternion and, without thrust, its angular momentum") {
+  models::Quadrotor<true, false> m;
+  m.drag_x = 0.4, m.drag_y = 0.2, m.drag_z = 0.1;
+  const double u[4] = {};
+  for (unsigned seed = 1; seed <= 20; ++seed) {
+    const Sample<models::Quadrotor<true, false>> at(seed);
+    double f[13];
+    m.dynamics(at.x, u, nullptr, f);
+    const double *q = at.x + 3, *v = at.x + 7, *w = at.x + 10;
+    CHECK(q[0] * f[3] + q[1] * f[4] + q[2] * f[5] + q[3] * f[6] ==
+          doctest::Approx(0.0).epsilon(1e-12).scale(1.0));
+    const double J[3] = {m.inertia_x, m.inertia_y, m.inertia_z};
+    double energy = 0.0, momentum = 0.0;  // d/dt of 1/2 w'Jw and of 1/2 |Jw|^2
+    for (int i = 0; i < 3; ++i) energy += J[i] * w[i] * f[10 + i], momentum += J[i] * J[i] * w[i] * f[10 + i];
+    CHECK(energy == doctest::Approx(0.0).scale(1e-3));
+    CHECK(momentum == doctest::Approx(0.0).scale(1e-5));
+    CHECK(v[0] * f[7] + v[1] * f[8] + v[2] * (f[9] + m.gravity) < 0.0);  // drag takes energy
+  }
+}
+
+TEST_CASE("rotor drag acts in the body's axes, and thrusts lag behind commands") {
+  models::Quadrotor<true, true> m;
+  m.drag_x = 0.3;
+  const double half = std::sqrt(0.5);
+  double x[17] = {0, 0, 0, half, 0, 0, half, 1, 2, 0}, f[17];  // nose to +y
+  x[13] = 1.0;
+  const double u[4] = {1.0, 2.0, 0.0, 0.0};
+  m.dynamics(x, u, nullptr, f);
+  CHECK(f[7] == doctest::Approx(0.0).scale(1.0));
+  CHECK(f[8] == doctest::Approx(-0.3 * 2.0 / m.mass));
+  CHECK(f[13] == 0.0);
+  CHECK(f[14] == doctest::Approx(2.0 / m.motor_lag));
 }
