@@ -121,9 +121,9 @@ def block(folder: Path) -> None:
 
     k = np.arange(10, len(t), 10)  # 10 Hz
     ahead = np.column_stack([np.cos(yaw), np.sin(yaw)])
-    # The antenna of config/platforms/car.yaml; the receiver needs 60 ms.
+    # The antenna of config/platforms/car.yaml; a fix needs 40 to 90 ms to arrive, and its clock tells its true time.
     antenna = np.column_stack([p + ahead, np.full(len(t), 1.5)])
-    late = k - 6
+    late = k - 4 - np.random.default_rng(3).integers(0, 6, len(k))
     wander = np.cumsum(0.02 * rng.standard_normal((len(k), 3)), axis=0) + 0.2 * rng.standard_normal((len(k), 3))
     g = frame.geodetic_from_map(antenna[late] + wander)
     v = speed[:, None] * ahead + rate[:, None] * np.column_stack([-ahead[:, 1], ahead[:, 0]])  # 1 m ahead of the axle

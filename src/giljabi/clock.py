@@ -6,11 +6,14 @@ process through the environment, so a jump of the wall clock changes nothing.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from typing import Protocol
 
 OFFSET_ENV = "GILJABI_CLOCK_OFFSET_NS"
+DRIFT = 1e-4  # s/s by which a device's clock may run off ours
+STEP_S = 1.0  # s, a device's stamp that is further off than this comes from a clock that was set anew
 
 
 class Clock(Protocol):
@@ -59,6 +62,28 @@ class ManualClock:
         if t < self._t:
             raise ValueError(f"time cannot go back from {self._t} to {t}")
         self._t = t
+
+
+class DeviceClock:
+    """Maps the stamps of a device's own clock to ours, from when its messages arrive.
+
+    The message that took the least time gives the offset between the clocks; what the others took longer is theirs.
+    The least time itself cannot be seen from one side: it stays in the mapped stamps.
+    """
+
+    def __init__(self) -> None:
+        self._offset = math.inf
+        self._t = -math.inf
+
+    def map(self, received: float, stamp: float) -> float:
+        """Our time [s] of a device's `stamp` [s] that arrived at `received` [s]; `received` when it has none (NaN)."""
+        if not math.isfinite(stamp):
+            return received
+        offset = received - stamp
+        drifted = self._offset + DRIFT * max(0.0, received - self._t)
+        self._offset = offset if abs(offset - drifted) > STEP_S else min(offset, drifted)
+        self._t = max(self._t, received)
+        return stamp + self._offset
 
 
 def to_ros_ns(t: float) -> tuple[int, int]:

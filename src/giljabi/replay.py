@@ -268,7 +268,7 @@ ARGUMENTS: tuple[tuple[str, str, str], ...] = (
     ("--dbc", "F", "CAN database instead of the platform's"),
     ("--imu-rpy", "R,P,Y", "roll, pitch, yaw of the recorder in base_link [deg] (default: found from its data)"),
     ("--gnss", "F", "recorder's fixes, CSV t_s,lat_deg,lon_deg,speed_mps,utc_ms,alt_m,bearing_deg"),
-    ("--gnss-delay", "S", "seconds from a fix to its stamp (default: half the interval of the fixes, at most 0.1)"),
+    ("--gnss-delay", "S", "seconds that the receiver's fastest fix took (default: 0)"),
     ("--truth", "F", "reference pose, CSV with ECEF position, quaternion, ECEF velocity"),
     ("--truth-at", "X,Y,Z", "the reference point in base_link [m] (default: the platform's GNSS antenna)"),
     ("--odom", "F.csv", "odometry table (default: the recording's name + _odom.csv, here)"),
@@ -359,8 +359,8 @@ def _recorder(
     elif args.imu_rpy:
         raise BadInputError("--imu-rpy: no --imu is given; add the recorder's tables, or leave it out")
     if gnss is not None:
-        delay = gnss.usual_delay if args.gnss_delay is None else _number("--gnss-delay", args.gnss_delay, 0.0, 0.5)
-        streams.append([Event(s.t + delay, sample=s) for s in gnss.samples(delay)])
+        delay = 0.0 if args.gnss_delay is None else _number("--gnss-delay", args.gnss_delay, 0.0, 0.5)
+        streams.append([Event(received, sample=s) for received, s in gnss.samples(delay)])
     elif args.gnss_delay is not None:
         raise BadInputError("--gnss-delay: no --gnss is given; add the recorder's fixes, or leave it out")
     return streams, found

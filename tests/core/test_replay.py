@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import gzip
 import json
 import math
@@ -17,7 +18,7 @@ from giljabi.estimation import sidecar
 from giljabi.frames import R_FLU_FRD, matrix_from_rpy
 from giljabi.replay import COMMAND, Event, Pace, Player
 from giljabi.replay import main as replay
-from giljabi.types import BadInputError, Heading, Sample
+from giljabi.types import BadInputError, GnssFix, Heading, Sample
 
 SIDE = ("gyro", "accelerometer")
 
@@ -67,6 +68,21 @@ def test_car_with_everything(data: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert r["speed_rms_mps"] < 0.05  # type: ignore[operator]
     assert r["imu_from"] == "gravity and the accelerations of the drive"
     assert r["drivers"] == {"vehicle": {"accepted": 6000, "rejected": {}}}
+
+
+def test_receiver_delay_is_taken_off(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = block(data, *SIDE, "gnss", "truth")
+    told = run(capsys, *arguments, "--gnss-delay", "0.04")  # its fastest fix, see make_recordings.py
+    error = "position_rms_offset_removed_m"  # the fixes wander by more than the delay is worth
+    assert told[error] < 0.15  # type: ignore[operator]
+
+
+def test_fixes_are_stamped_by_the_receivers_clock(data: Path) -> None:
+    gnss = sidecar.read_gnss(data / "block_gnss.csv.gz")
+    late = [sample.t - sample.utc_s for _, sample in gnss.samples(0.04)[::2] if isinstance(sample, GnssFix)]
+    assert max(np.abs(late[20:])) < 1e-3
+    arrived = dataclasses.replace(gnss, utc_s=np.full(len(gnss.t), np.nan))
+    assert [s.t for _, s in arrived.samples(0.0)[::2]] == gnss.t.tolist()
 
 
 @pytest.mark.parametrize("with_tables", [("gyro",), ("accelerometer",), ()])

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from giljabi.clock import DeviceClock
 from giljabi.frames import (
     GRAVITY,
     R_FLU_FRD,
@@ -39,8 +40,11 @@ SMOOTH_S = 1.0  # accelerations are compared as means over this time
 EXCITED = 0.3  # m/s^2 rms of horizontal acceleration from which it tells where forward is
 
 
-def read_table(path: Path, columns: Sequence[str]) -> dict[str, Array]:
-    """Named columns (n,) of a CSV file with a header, sorted by t_s; raises BadInputError `file:line: ...`."""
+def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> dict[str, Array]:
+    """Named columns (n,) of a CSV file with a header, sorted by t_s; `optional` ones where the header has them.
+
+    Raises BadInputError `file:line: ...`.
+    """
     try:
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8")
@@ -61,6 +65,7 @@ def read_table(path: Path, columns: Sequence[str]) -> dict[str, Array]:
         raise BadInputError(
             f"{path}:1: column {missing[0]} is missing (found: {found}); {','.join(columns)} is expected"
         )
+    columns = [*columns, *(c for c in optional if c in header)]
     at = [header.index(c) for c in columns]
     rows = []
     for row in reader:
@@ -95,27 +100,26 @@ class GnssTable:
     alt_m: Array
     speed: Array
     course: Array  # yaw in ENU [rad]
+    utc_s: Array  # the receiver's own time of each fix; NaN where the table has none
 
-    @property
-    def usual_delay(self) -> float:
-        """Half the interval between fixes, at most 0.1 s: what receivers need to compute and send one."""
-        return min(0.1, 0.5 * float(np.median(np.diff(self.t)))) if len(self.t) > 2 else 0.0
-
-    def samples(self, delay: float) -> list[GnssFix | GnssVelocity]:
-        """Fix and velocity of every row, stamped `delay` [s] before their reception."""
-        out: list[GnssFix | GnssVelocity] = []
+    def samples(self, delay: float) -> list[tuple[float, GnssFix | GnssVelocity]]:
+        """(time of arrival, fix or velocity) of every row; stamped by the receiver's clock, less `delay` [s]."""
+        out: list[tuple[float, GnssFix | GnssVelocity]] = []
         std = np.array(FIX_STD)
-        for t, lat, lon, alt, v, a in zip(
-            self.t - delay, self.lat_deg, self.lon_deg, self.alt_m, self.speed, self.course, strict=True
+        clock = DeviceClock()
+        for received, utc, lat, lon, alt, v, a in zip(
+            self.t, self.utc_s, self.lat_deg, self.lon_deg, self.alt_m, self.speed, self.course, strict=True
         ):
-            out.append(GnssFix(float(t), float(lat), float(lon), float(alt), std, source="gnss"))
-            out.append(GnssVelocity(float(t), np.array([v * math.cos(a), v * math.sin(a), NAN]), VELOCITY_STD, "gnss"))
+            t = clock.map(float(received), float(utc)) - delay
+            velocity = np.array([v * math.cos(a), v * math.sin(a), NAN])
+            fix = GnssFix(t, float(lat), float(lon), float(alt), std, utc_s=float(utc), source="gnss")
+            out += [(float(received), fix), (float(received), GnssVelocity(t, velocity, VELOCITY_STD, "gnss"))]
         return out
 
 
 def read_gnss(path: Path) -> GnssTable:
-    """t_s, lat_deg, lon_deg, speed_mps, alt_m, bearing_deg (true course)."""
-    c = read_table(path, GNSS)
+    """t_s, lat_deg, lon_deg, speed_mps, alt_m, bearing_deg (true course), and utc_ms where there is one."""
+    c = read_table(path, GNSS, optional=("utc_ms",))
     for name, limit in (("lat_deg", 90.0), ("lon_deg", 180.0)):
         bad = np.flatnonzero(np.abs(c[name]) > limit)
         if bad.size:
@@ -123,7 +127,8 @@ def read_gnss(path: Path) -> GnssTable:
                 f"{path}: {name} is {c[name][bad[0]]:g} at t_s {c['t_s'][bad[0]]:g}; within ±{limit:g} is expected"
             )
     course = yaw_from_heading_deg(c["bearing_deg"])
-    return GnssTable(c["t_s"], c["lat_deg"], c["lon_deg"], c["alt_m"], c["speed_mps"], course)
+    utc = 1e-3 * c["utc_ms"] if "utc_ms" in c else np.full(len(course), NAN)
+    return GnssTable(c["t_s"], c["lat_deg"], c["lon_deg"], c["alt_m"], c["speed_mps"], course, utc)
 
 
 # --- IMU ------------------------------------------------------------------------------------------
