@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -20,6 +21,10 @@ from setuptools.command.build_ext import build_ext
 ROOT = Path(__file__).resolve().parent
 NAME = "giljabi"
 VERSION = "0.1.0"
+CORE = "giljabi._core"
+# Solver variants beside the baseline; GILJABI_VARIANTS="" builds none (for another machine, or to save time).
+_BUILT = "avx2 avx512" if platform.machine() in ("x86_64", "AMD64") else ""
+VARIANTS = os.environ.get("GILJABI_VARIANTS", _BUILT).split()
 
 
 class CMakeExtension(Extension):
@@ -41,7 +46,12 @@ class CMakeBuild(build_ext):
         if not isinstance(ext, CMakeExtension):
             super().build_extension(ext)
             return
+        if ext.name != CORE:
+            return  # the core's build made it
         target = Path(self.get_ext_fullpath(ext.name)).resolve()
+        for file in target.parent.glob(target.name.replace("_core", "_core_*")):
+            if not any(f"_core_{v}." in file.name for v in VARIANTS):
+                file.unlink()  # of an earlier build; it must not be loaded beside this one
         build = self._build_dir()
         build.mkdir(parents=True, exist_ok=True)
         configure = [
@@ -57,6 +67,7 @@ class CMakeBuild(build_ext):
             f"-DGILJABI_OUTPUT_DIR={target.parent}",
             f"-DGILJABI_OUTPUT_NAME={target.name}",
             "-DGILJABI_PYTHON=ON",
+            f"-DGILJABI_VARIANTS={';'.join(VARIANTS)}",
         ]
         if "CMAKE_GENERATOR" not in os.environ and _have("ninja"):
             configure += ["-G", "Ninja"]
@@ -151,7 +162,7 @@ setup(
         "giljabi_sim.peers",
     ],
     package_data={"giljabi": ["py.typed", "*.pyi", "_core/*.pyi", "operator/static/*"]},
-    ext_modules=[CMakeExtension("giljabi._core")],
+    ext_modules=[CMakeExtension(CORE), *(CMakeExtension(f"{CORE}_{v}") for v in VARIANTS)],
     cmdclass={"build_ext": CMakeBuild},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/giljabi"]),

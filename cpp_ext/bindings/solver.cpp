@@ -57,6 +57,24 @@ std::string worst_name(const Solver& s, const giljabi::solver::Worst& worst) {
   return name + "@stage " + std::to_string(worst.stage);
 }
 
+// Models of the variant that runs; the baseline's until `use` was called.
+giljabi::bindings::SolverModels* models_in_use = &solver_models();
+
+// Variants that this processor can run, the best first.
+std::vector<std::string> supported() {
+  std::vector<std::string> names;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
+    names.push_back("avx512");
+  if (avx2) names.push_back("avx2");
+#endif
+  names.push_back("baseline");
+  return names;
+}
+
 // Report with names.
 struct NamedReport {
   std::string status, worst;
@@ -87,9 +105,16 @@ auto released(Solver& s, F&& f) {
 void bind(py::module_& m) {
   m.def("models", [] {
     std::vector<std::string> names;
-    for (const auto& entry : solver_models()) names.push_back(entry.first);
+    for (const auto& entry : *models_in_use) names.push_back(entry.first);
     return names;
   });
+  m.def("supported", &supported);
+  m.def(
+      "use",
+      [](const py::capsule& models) {
+        models_in_use = models.get_pointer<giljabi::bindings::SolverModels>();
+      },
+      py::arg("models"));
   py::class_<NamedReport>(
       m, "Report", "What one solve reached; residuals: stationarity, dynamics, inequality, complementarity.")
       .def_readonly("status", &NamedReport::status)
@@ -101,8 +126,8 @@ void bind(py::module_& m) {
       .def_readonly("residuals", &NamedReport::residuals);
   py::class_<Solver>(m, "Solver", "One problem of a built-in model; giljabi.solver.Ocp checks what goes in.")
       .def(py::init([](const std::string& name, int horizon, double dt) {
-             const auto found = solver_models().find(name);
-             if (found == solver_models().end()) throw py::value_error("no model '" + name + "'");
+             const auto found = models_in_use->find(name);
+             if (found == models_in_use->end()) throw py::value_error("no model '" + name + "'");
              if (horizon < 1 || horizon > 10000) throw py::value_error("horizon must be 1 to 10000 stages");
              if (!(dt > 0.0) || !std::isfinite(dt))
                throw py::value_error("dt must be a positive number of seconds");

@@ -42,9 +42,12 @@ struct Solver {
 
 using SolverFactory = std::unique_ptr<Solver> (*)(const std::string& name, int horizon, double dt);
 
-// Built-in models by name; every solver_<model>.cpp adds its own.
-inline std::map<std::string, SolverFactory>& solver_models() {
-  static std::map<std::string, SolverFactory> all;
+using SolverModels = std::map<std::string, SolverFactory>;
+
+// Built-in models by name, of this module (the baseline or one variant); every solver_<model>.cpp adds its
+// own.
+inline SolverModels& solver_models() {
+  static SolverModels all;
   return all;
 }
 

@@ -14,16 +14,23 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
+from giljabi import solver_variant
 from giljabi._core import solver as _solver
 from giljabi.types import Array, BadInputError
 
 _BOUNDS = ("state_lower", "state_upper", "input_lower", "input_upper")
 _WEIGHTS = ("state_weights", "terminal_weights", "input_weights", "penalty_l1", "penalty_l2")
+_VARIANT = solver_variant.load()
 
 
 def models() -> list[str]:
     """Names of the built-in models."""
     return _solver.models()
+
+
+def variant() -> str:
+    """Instruction set that solves run with: "baseline", "avx2" or "avx512"; GILJABI_SIMD=... forces one."""
+    return _VARIANT
 
 
 class Status(str, Enum):

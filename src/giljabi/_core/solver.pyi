@@ -9,7 +9,7 @@ import typing
 import numpy
 import numpy.typing
 
-__all__: list[str] = ["Report", "Solver", "models"]
+__all__: list[str] = ["Report", "Solver", "models", "supported", "use"]
 
 class Report:
     """
@@ -92,3 +92,5 @@ class Solver:
     def tables(self) -> list[str]: ...
 
 def models() -> list[str]: ...
+def supported() -> list[str]: ...
+def use(models: typing.Any) -> None: ...
