@@ -1,100 +1,35 @@
-"""The estimator against an independent generator: accuracy, consistency, signs, outages, bad input."""
+"""The estimator against an independent generator: accuracy, consistency, outages, signs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from ride import ORIGIN, Ride, Sensors, make_ride
+from estimated import (
+    SHIP,
+    Sources,
+    car_ride,
+    car_sources,
+    check_sane,
+    estimator,
+    position_error,
+    run,
+    ship_ride,
+    yaw_error,
+)
+from ride import ORIGIN, Sensors, make_ride
 
 from giljabi import frames as fr
-from giljabi._core import estimation as core
 from giljabi.estimation.eskf import EskfEstimator
 from giljabi.platform import load_platform
 from giljabi.types import (
     GnssFix,
-    GnssVelocity,
     Heading,
     Imu,
     JointState,
-    Odometry,
-    Origin,
-    Sample,
     SpeedThroughWater,
 )
-
-CAR = (1.0, 0.0, 1.5)
-SHIP = (1.0, 0.0, 3.0)
-
-
-def estimator(name: str, origin: bool = True) -> EskfEstimator:
-    e = EskfEstimator(load_platform(name))
-    if origin:
-        e.origin = ORIGIN
-    return e
-
-
-Sources = dict[str, tuple[float, Callable[[float], Sample]]]  # name → period, maker
-
-
-def run(
-    e: EskfEstimator, ride: Ride, sources: Sources, until: float, keep: Callable[[str, float], bool] = lambda s, t: True
-) -> Iterator[tuple[float, Odometry | None]]:
-    """Steps at 50 Hz; every source gives a sample each period."""
-    n = {name: 0 for name in sources}
-    for k in range(round(until / 0.02) + 1):
-        now = 0.02 * k
-        batch: list[Sample] = []
-        for name, (period, make) in sources.items():
-            while n[name] * period <= now + 1e-9:
-                t = n[name] * period
-                n[name] += 1
-                if keep(name, t):
-                    batch.append(make(t))
-        yield now, e.step(now, sorted(batch, key=lambda s: s.t))
-
-
-def yaw_error(odom: Odometry, ride: Ride) -> float:
-    return float(fr.angle_difference(odom.yaw, ride.rpy[ride.at(odom.t), 2]))
-
-
-def position_error(odom: Odometry, ride: Ride) -> np.ndarray:
-    return odom.position - ride.position[ride.at(odom.t)]
-
-
-def check_sane(odom: Odometry) -> None:
-    for a in (odom.position, odom.quaternion, odom.velocity, odom.angular_velocity, odom.pose_cov, odom.twist_cov):
-        assert np.all(np.isfinite(a))
-    for c in (odom.pose_cov, odom.twist_cov):
-        assert np.array_equal(c, c.T) or np.allclose(c, c.T, rtol=0, atol=1e-12 * np.abs(c).max())
-        assert np.linalg.eigvalsh(c).min() > -1e-9 * np.abs(c).max()
-
-
-def car_ride(duration: float = 60.0, yaw0: float = 0.7) -> Ride:
-    return make_ride(
-        duration,
-        lambda t: 8.0 + 3.0 * np.sin(0.25 * t),
-        lambda t: 0.25 * np.sin(0.2 * t) + 0.05,
-        yaw0=yaw0,
-        sway=0.03,
-    )
-
-
-def car_sources(s: Sensors) -> Sources:
-    return {"imu": (0.01, s.imu), "fix": (0.2, s.fix), "velocity": (0.2, s.velocity), "wheels": (0.02, s.wheels)}
-
-
-def ship_ride(duration: float = 120.0, slip: float = 0.0, speed: float = 3.0, turn: float = 0.05) -> Ride:
-    return make_ride(
-        duration, lambda t: speed + 0.5 * np.sin(0.05 * t), lambda t: turn * np.sin(0.08 * t), yaw0=-2.0, slip=slip
-    )
-
 
 # --- accuracy by platform ---
 
@@ -509,215 +444,3 @@ def test_a_flipped_sign_shows(flip: str) -> None:
     good, bad = worst(False), worst(True)
     assert bad > 2.0 * good
     assert bad > 1.5
-
-
-# --- bad input ---
-
-anything = st.one_of(st.floats(), st.sampled_from([0.0, 1.0, -1.0, math.nan, math.inf, -math.inf, 1e300, 1e-300]))
-vec = st.lists(anything, min_size=3, max_size=3).map(lambda v: np.array(v, dtype=np.float64))
-stamp = st.one_of(st.floats(9.0, 12.0), anything)
-bad_sample = st.one_of(
-    st.builds(Imu, stamp, vec, vec),
-    st.builds(GnssFix, stamp, anything, anything, anything, vec, st.integers(-1, 9)),
-    st.builds(GnssVelocity, stamp, vec, anything),
-    st.builds(Heading, stamp, anything, anything),
-    st.builds(SpeedThroughWater, stamp, anything, anything),
-    st.builds(JointState, stamp, velocity=st.dictionaries(st.sampled_from(["wheel_rl", "wheel_rr", "x"]), anything)),
-)
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(bad_sample, max_size=12), st.booleans())
-def test_fuzz(samples: list[Any], ship: bool) -> None:
-    e = estimator("ship" if ship else "car", origin=False)
-    ride = make_ride(0.1, lambda t: 1.0 + 0 * t, lambda t: 0 * t)
-    s = Sensors(ride, np.random.default_rng(0))
-    base = s.fix(0.0)
-    e.step(10.0, [GnssFix(9.9, base.lat_deg, base.lon_deg, base.alt_m, base.std_enu)])
-    for k, x in enumerate(samples):
-        odom = e.step(10.0 + 0.1 * k, [x])
-        if odom is not None:
-            check_sane(odom)
-        e.health(10.0 + 0.1 * k)
-
-
-@pytest.mark.parametrize(
-    ("sample", "reason"),
-    [
-        (Imu(1.0, np.array([0, 0, np.inf]), np.full(3, np.nan)), "not finite"),
-        (Imu(1.0, np.full(3, np.nan), np.full(3, np.nan)), "nothing measured"),
-        (Imu(1.0, np.array([0, 0, 99.0]), np.zeros(3)), "beyond any sensor's range"),
-        (GnssFix(1.0, 91.0, 0.0, 0.0, np.ones(3)), "outside the earth's coordinates"),
-        (GnssFix(1.0, math.nan, 0.0, 0.0, np.ones(3)), "not finite"),
-        (GnssFix(1.0, 1.0, 0.0, 0.0, np.ones(3), quality=0), "no fix"),
-        (GnssFix(1.0, 1.0, 0.0, 0.0, np.ones(3), quality=6), "receiver is dead reckoning"),
-        (GnssFix(1.0, 1.0, 0.0, 0.0, np.zeros(3)), "standard deviation not positive or useless"),
-        (GnssFix(1.0, 1.0, 0.0, 1e7, np.ones(3)), "absurd height"),
-        (GnssVelocity(1.0, np.array([1e4, 0, np.nan]), 0.1), "absurd speed"),
-        (GnssVelocity(1.0, np.array([np.nan, 0, 0]), 0.1), "not finite"),
-        (Heading(1.0, math.nan, 0.1), "not finite"),
-        (Heading(1.0, 1.0, -0.1), "standard deviation not positive or useless"),
-        (SpeedThroughWater(1.0, 1e9, 0.1), "absurd speed"),
-        (Heading(math.nan, 1.0, 0.1), "stamp not finite"),
-    ],
-)
-def test_bad_samples_are_refused_and_counted(sample: Any, reason: str) -> None:
-    e = estimator("car")
-    e.step(1.0, [sample])
-    assert e.rejected[sample.source] == {reason: 1}
-
-
-def test_time_going_back_is_refused() -> None:
-    e = estimator("car")
-    e.step(5.0, [])
-    assert e.step(4.0, []) is None
-    assert e.step(math.nan, []) is None
-
-
-# --- origin ---
-
-
-def test_origin_comes_from_the_first_good_fix_and_stays() -> None:
-    e = estimator("car", origin=False)
-    e.step(1.0, [GnssFix(1.0, 40.0, 10.0, 50.0, np.full(3, 90.0))])
-    assert e.origin is None
-    e.step(2.0, [GnssFix(2.0, 41.0, 11.0, 60.0, np.ones(3))])
-    assert e.origin == Origin(41.0, 11.0, 58.5)  # base_link lies 1.5 m below the antenna
-    for k in range(10):
-        e.step(3.0 + k, [GnssFix(3.0 + k, 41.5, 11.5, 60.0, np.ones(3))])
-    assert e.origin == Origin(41.0, 11.0, 58.5)
-    with pytest.raises(ValueError, match="cannot change"):
-        e.origin = ORIGIN
-
-
-def test_options_are_checked(tmp_path: Path, root: Path) -> None:
-    text = (root / "config/platforms/car.yaml").read_text()
-    bad = text.replace("{kind: eskf, rate_hz: 100}", "{kind: eskf, rate_hz: 100, options: {gyro_nose: 1}}")
-    path = tmp_path / "car.yaml"
-    path.write_text(bad)
-    with pytest.raises(Exception, match="did you mean 'gyro_noise'"):
-        EskfEstimator(load_platform(path))
-
-
-# --- the filter itself ---
-
-
-R = fr.matrix_from_quat
-MODELS: dict[str, tuple[Any, Any]] = {
-    "position": (
-        lambda g, lever, u: g.position + R(g.quaternion) @ lever,
-        lambda g, z, std, lever, u: g.update_position(z, std, lever),
-    ),
-    "velocity": (
-        lambda g, lever, u: g.velocity + R(g.quaternion) @ np.cross(g.rate(u), lever),
-        lambda g, z, std, lever, u: g.update_velocity(z, std, lever, u),
-    ),
-    "body_velocity": (
-        lambda g, lever, u: R(g.quaternion).T @ g.velocity,
-        lambda g, z, std, lever, u: g.update_body_velocity(z, std),
-    ),
-    "yaw": (lambda g, lever, u: np.array([g.yaw]), lambda g, z, std, lever, u: g.update_yaw(float(z[0]), std[0])),
-}
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_measurement_rows_are_the_derivatives(model: str) -> None:
-    """A tight update lands on the measurement; a wrong row would leave a residual of the first order (1e-4)."""
-    rng = np.random.default_rng(30)
-    h, update = MODELS[model]
-    for _ in range(20):
-        f = core.Eskf()
-        noise = core.Noise()
-        noise.gate = [1e9] * 3
-        f.noise = noise
-        f.quaternion = fr.quat_from_rpy(*(0.3 * rng.standard_normal(2)), rng.uniform(-3, 3))
-        f.position, f.velocity = rng.standard_normal(3), 3 * rng.standard_normal(3)
-        a = rng.standard_normal((15, 15))
-        f.covariance = 1e-6 * (a @ a.T + 15 * np.eye(15))
-        lever, u = rng.standard_normal(3), core.ImuInput(rng.standard_normal(3), rng.standard_normal(3))
-        z = h(f, lever, u) + 1e-4 * rng.standard_normal(len(h(f, lever, u)))
-        assert update(f, z, np.full(3, 1e-7), lever, u).accepted
-        assert np.allclose(h(f, lever, u), z, atol=3e-7)
-
-
-def test_prediction_covariance_is_that_of_samples() -> None:
-    """P after a prediction equals the spread of perturbed predictions, with and without accelerometer and gyro."""
-    rng = np.random.default_rng(31)
-    inputs = [
-        core.ImuInput([0.1, -0.2, 0.4], [0.5, 0.3, 9.6]),
-        core.ImuInput([math.nan, math.nan, 0.4], [math.nan] * 3),
-        core.ImuInput(),
-        core.ImuInput([math.nan, math.nan, 0.4], [0.4, math.nan, math.nan]),
-    ]
-    for u in inputs:
-        f = core.Eskf()
-        quiet = core.Noise()
-        for name in ("gyro", "accel", "gyro_bias_walk", "accel_bias_walk", "turn_rate_walk"):
-            setattr(quiet, name, 0.0)
-        quiet.missing_rate = quiet.missing_acceleration = np.zeros(3)
-        f.noise = quiet
-        q0 = fr.quat_from_rpy(0.1, -0.2, 0.7)
-        f.quaternion, f.velocity, f.gyro_bias = q0, np.array([4.0, 1.0, -0.5]), np.array([0.0, 0.0, -0.3])
-        a = rng.standard_normal((15, 15))
-        P0 = 1e-6 * (a @ a.T)
-        f.covariance = P0
-        root = np.linalg.cholesky(P0 + 1e-18 * np.eye(15))
-        g = f.copy()
-        for _ in range(50):
-            g.predict(0.01, u)
-        columns = []
-        for k in range(15):
-            ends = []
-            for sign in (1.0, -1.0):
-                d = sign * root[:, k]
-                x = f.copy()
-                x.position, x.velocity = f.position + d[:3], f.velocity + d[3:6]
-                x.quaternion = fr.quat_multiply(q0, _exp(d[6:9]))
-                x.gyro_bias, x.accel_bias = f.gyro_bias + d[9:12], f.accel_bias + d[12:]
-                for _ in range(50):
-                    x.predict(0.01, u)
-                dq = fr.quat_multiply(fr.quat_conjugate(g.quaternion), x.quaternion)
-                ends.append(
-                    np.concatenate(
-                        [
-                            x.position - g.position,
-                            x.velocity - g.velocity,
-                            2 * dq[1:] * np.sign(dq[0]),
-                            x.gyro_bias - g.gyro_bias,
-                            x.accel_bias - g.accel_bias,
-                        ]
-                    )
-                )
-            columns.append((ends[0] - ends[1]) / 2)
-        J = np.array(columns).T
-        expected = J @ J.T
-        scale = np.sqrt(np.outer(np.diag(expected), np.diag(expected))) + 1e-12
-        assert np.abs((g.covariance - expected) / scale).max() < 0.02
-
-
-def _exp(v: np.ndarray) -> np.ndarray:
-    return fr.quat_normalize(np.array([1.0, *(0.5 * v)]))
-
-
-def test_covariance_stays_positive_over_a_long_run() -> None:
-    rng = np.random.default_rng(32)
-    f = core.Eskf()
-    f.covariance = np.diag([1e4] * 3 + [100.0] * 3 + [3.0] * 3 + [1e-3] * 6)
-    for k in range(20000):
-        f.predict(0.01, core.ImuInput(0.3 * rng.standard_normal(3), [0.1, 0.2, 9.8]))
-        if k % 10 == 0:
-            f.update_position(f.position + 1e-3 * rng.standard_normal(3), np.full(3, 1e-3), np.array([1.0, 0, 1]))
-        if k % 1000 == 0:
-            assert np.linalg.eigvalsh(f.covariance).min() > -1e-12
-    assert f.finite()
-
-
-def test_reset_yaw_keeps_tilt() -> None:
-    f = core.Eskf()
-    f.quaternion = fr.quat_from_rpy(0.1, -0.2, 2.0)
-    f.covariance = np.diag([1.0] * 6 + [1e-6, 1e-6, 0.5] + [1.0] * 6)
-    f.reset_yaw(-1.0, 0.05)
-    assert np.allclose(fr.rpy_from_quat(f.quaternion), [0.1, -0.2, -1.0])
-    R_map_base = fr.matrix_from_quat(f.quaternion)
-    assert (R_map_base @ f.covariance[6:9, 6:9] @ R_map_base.T)[2, 2] == pytest.approx(0.05**2)
-    assert np.linalg.eigvalsh(f.covariance).min() > 0
