@@ -213,12 +213,12 @@ void bind(py::module_& m) {
           py::arg("x"), py::arg("u"), py::arg("p"), py::arg("duration"), py::arg("substeps"))
       .def(
           "constraint_values",
-          [](Solver& s, const Array& x, const Array& p) {
+          [](Solver& s, const Array& x, const Array& u, const Array& p) {
             py::array_t<double> h(s.nh);
-            s.penalty_cost(check(x, s.nx, "x"), check(p, s.np, "p"), h.mutable_data());
+            s.penalty_cost(check(x, s.nx, "x"), check(u, s.nu, "u"), check(p, s.np, "p"), h.mutable_data());
             return h;
           },
-          py::arg("x"), py::arg("p"));
+          py::arg("x"), py::arg("u"), py::arg("p"));
 }
 
 const giljabi::bindings::Registration registration{"solver",

@@ -37,7 +37,7 @@ struct Solver {
   virtual void changed() = 0;
   virtual void simulate(const double* x, const double* u, const double* p, double duration, int substeps,
                         double* next) const = 0;
-  virtual double penalty_cost(const double* x, const double* p, double* h) const = 0;
+  virtual double penalty_cost(const double* x, const double* u, const double* p, double* h) const = 0;
 };
 
 using SolverFactory = std::unique_ptr<Solver> (*)(const std::string& name, int horizon, double dt);

@@ -15,7 +15,7 @@ struct SolverOf final : Solver {
     model = name;
     horizon = n;
     dt = step;
-    nx = Model::nx, nu = Model::nu, np = Model::np, nh = Model::nh;
+    nx = Model::nx, nu = Model::nu, np = Model::np, nh = solver::Ocp<Model>::nh;
     states.assign(Model::state_names.begin(), Model::state_names.end());
     inputs.assign(Model::input_names.begin(), Model::input_names.end());
     constraints = Model::constraint_names();
@@ -64,8 +64,8 @@ struct SolverOf final : Solver {
                 double* next) const override {
     ocp.simulate(x, u, p, duration, substeps, next);
   }
-  double penalty_cost(const double* x, const double* p, double* h) const override {
-    return ocp.penalty_cost(x, p, h);
+  double penalty_cost(const double* x, const double* u, const double* p, double* h) const override {
+    return ocp.penalty_cost(x, u, p, h);
   }
 };
 

@@ -10,9 +10,10 @@ using namespace giljabi::solver;
 
 namespace {
 
-// 4 states, 2 inputs, 2 soft constraints; everything is dense except that constraint 2 does not see state 0.
+// 4 states, 2 inputs, 2 soft constraints: constraint 1 sees everything, constraint 2 sees states 1 to 3.
 struct Small {
-  static constexpr int nx = 4, nu = 2, nh = 2;
+  static constexpr int nx = 4, nu = 2, nh = 2, nm = 1;
+  static constexpr std::array<std::uint64_t, 1> mixed = {3};
   static constexpr std::array<std::uint64_t, 4> step = {63, 63, 63, 63};
   static constexpr std::array<std::uint64_t, 2> constraints = {15, 14};
 };
@@ -38,6 +39,8 @@ void fill(Solver& qp, unsigned seed, double tightness) {
     for (int i = 0; i < 4; ++i) st.input_room[i] = tightness * std::abs(normal(random)) + 0.01;
     for (int r = 0; r < 2; ++r) {
       for (int j = r; j < 4; ++j) st.row[r * Stage::nxp + j] = normal(random);
+      if (r == 0)
+        for (int j = 0; j < 2; ++j) st.input_row[j] = k < N ? normal(random) : 0.0;
       st.room[r] = tightness * normal(random);
       st.l1[r] = 2.0;
       st.l2[r] = 3.0;
@@ -52,6 +55,7 @@ void fill(Solver& qp, unsigned seed, double tightness) {
 
 double value(const Stage& problem, const Stage& st, int side, const std::vector<StateSide>& sides) {
   double sum = problem.room[side];
+  if (side == 0) sum += st.input_row[0] * st.z[0] + st.input_row[1] * st.z[1];
   if (side < 2)
     for (int j = 0; j < 4; ++j) sum += st.row[side * Stage::nxp + j] * st.z[2 + j];
   else
@@ -93,8 +97,7 @@ double worst_residual(const Solver& problem, const Solver& qp, const double* dx0
         grow(st.input_lambda[i] * room);
       }
     }
-    if (k == 0) continue;
-    for (int i = 0; i < qp.sides(); ++i) {
+    for (int i = (k == N ? 1 : 0); i < (k == 0 ? 1 : qp.sides()); ++i) {
       const double h = value(given, st, i, qp.state_sides), s = st.s[i], lambda = st.lambda[i];
       const double nu = st.l1[i] + st.l2[i] * s - lambda;  // stationarity of s
       grow(std::min(h + s, 0.0));
@@ -103,6 +106,8 @@ double worst_residual(const Solver& problem, const Solver& qp, const double* dx0
       grow(std::min(nu, 0.0) / st.l1[i]);
       grow(lambda * (h + s));
       grow(nu * s);
+      if (i == 0)
+        for (int j = 0; j < 2; ++j) gradient[at + j] -= lambda * st.input_row[j];
       if (i < 2)
         for (int j = 0; j < 4; ++j) gradient[at + first_x + j] -= lambda * st.row[i * Stage::nxp + j];
       else

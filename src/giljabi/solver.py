@@ -254,10 +254,14 @@ class Ocp:
             _finite("x", x, ((nx,),)), _finite("u", u, ((nu,),)), p, float(duration), int(substeps)
         )
 
-    def constraint_values(self, x: npt.ArrayLike, stage: int = 0) -> Array:
-        """Soft constraints h (nh,) in a state (nx,) with a stage's parameters; negative is violated."""
-        nx = len(self.names.states)
-        return self._core.constraint_values(_finite("x", x, ((nx,),)), self._tables["parameters"][stage])
+    def constraint_values(self, x: npt.ArrayLike, stage: int = 0, u: npt.ArrayLike | None = None) -> Array:
+        """Constraints h (nh,) in a state (nx,) with a stage's parameters; negative is violated.
+
+        u: (nu,) input, for models with constraints on inputs; zero when not given.
+        """
+        nx, nu = len(self.names.states), len(self.names.inputs)
+        inputs = _finite("u", np.zeros(nu) if u is None else u, ((nu,),))
+        return self._core.constraint_values(_finite("x", x, ((nx,),)), inputs, self._tables["parameters"][stage])
 
     # --- inside ---------------------------------------------------------------------------------
 

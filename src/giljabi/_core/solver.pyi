@@ -44,6 +44,7 @@ class Solver:
     def constraint_values(
         self,
         x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+        u: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
         p: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     ) -> numpy.typing.NDArray[numpy.float64]: ...
     def feedback(self, x: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]) -> Report: ...

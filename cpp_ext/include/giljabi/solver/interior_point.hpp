@@ -29,6 +29,7 @@ class InteriorPoint {
   using Stage = QpStage<Structure>;
   using Recursion = Riccati<Structure>;
   static constexpr int nx = Stage::nx, nu = Stage::nu, nh = Stage::nh, nz = Stage::nz, nzp = Stage::nzp;
+  static constexpr int nm = Stage::nm;
   static constexpr int nxp = Stage::nxp, input_sides = Stage::input_sides;
 
   InteriorPointOptions options;
@@ -42,6 +43,9 @@ class InteriorPoint {
   const Stage& stage(int k) const { return stages_[static_cast<std::size_t>(k)]; }
   int horizon() const { return horizon_; }
   int sides() const { return nh + static_cast<int>(state_sides.size()); }
+  // Elastic sides of stage k: those on inputs have no place at the end, those on states none at the start.
+  int first_side(int k) const { return k < horizon_ ? 0 : nm; }
+  int last_side(int k) const { return k > 0 ? sides() : nm; }
   int iterations() const { return iterations_; }
   double complementarity() const { return worst_product_; }
   // Linear residuals that the last solve left, relative to the widths.
@@ -124,10 +128,11 @@ class InteriorPoint {
       Stage& to = stage(k);
       const Stage& from = stage(k + 1);
       if (k + 1 < horizon_) std::copy(from.input_lambda, from.input_lambda + input_sides, to.input_lambda);
-      if (k == 0) continue;
-      std::copy(from.lambda, from.lambda + sides(), to.lambda);
-      std::copy(from.nu_s, from.nu_s + sides(), to.nu_s);
-      std::copy(from.s, from.s + sides(), to.s);
+      const int first = first_side(k + 1), last = last_side(k);
+      if (first >= last) continue;
+      std::copy(from.lambda + first, from.lambda + last, to.lambda + first);
+      std::copy(from.nu_s + first, from.nu_s + last, to.nu_s + first);
+      std::copy(from.s + first, from.s + last, to.s + first);
     }
   }
 
@@ -140,7 +145,7 @@ class InteriorPoint {
         st.input_t[i] = std::max(st.input_room[i], least);
         st.input_lambda[i] = std::max(st.input_lambda[i], floor / st.input_t[i]);
       }
-      for (int i = 0; i < sides() && k > 0; ++i) {
+      for (int i = first_side(k); i < last_side(k); ++i) {
         st.s[i] = std::max(st.s[i], std::min(floor / st.nu_s[i], 0.01 * width_[i]));
         st.nu_s[i] = std::max(st.nu_s[i], floor / st.s[i]);
         st.t[i] = std::max(st.room[i] + st.s[i], std::min(floor / st.lambda[i], 0.01 * width_[i]));
@@ -164,7 +169,7 @@ class InteriorPoint {
         st.input_t[i] = std::max(st.input_room[i], 0.01 * input_width_[i]);
         st.input_lambda[i] = mu / st.input_t[i];
       }
-      for (int i = 0; i < sides() && k > 0; ++i) {
+      for (int i = first_side(k); i < last_side(k); ++i) {
         st.t[i] = std::max(st.room[i], 0.0) + 0.01 * width_[i];
         st.lambda[i] = mu / st.t[i];
         st.s[i] = std::max(-st.room[i], 0.0) + mu / st.l1[i];
@@ -186,7 +191,7 @@ class InteriorPoint {
       const Stage& st = stage(k);
       for (int i = 0; i < input_sides && k < horizon_; ++i)
         worst = std::max(worst, std::abs(st.input_room[i] - st.input_t[i]) / input_width_[i]);
-      for (int i = 0; i < sides() && k > 0; ++i)
+      for (int i = first_side(k); i < last_side(k); ++i)
         worst = std::max(worst, std::abs(st.room[i] + st.s[i] - st.t[i]) / width_[i]);
     }
     return worst;
@@ -202,19 +207,16 @@ class InteriorPoint {
         for (int i = 0; i < nu; ++i)
           weight[i] += st.input_lambda[i] / st.input_t[i] + st.input_lambda[nu + i] / st.input_t[nu + i];
       }
-      if (k > 0) {
-        const int m = sides();
-        for (int i = 0; i < m; ++i) {
-          const double a = st.lambda[i] / st.t[i];
-          const double share = a / (a + st.l2[i] + st.nu_s[i] / st.s[i]);
-          st.a[i] = a;
-          st.share[i] = share;
-          st.stiffness[i] = a * (1.0 - share);
-        }
-        for (int i = nh; i < m; ++i) weight[nu + side(i).state] += st.stiffness[i];
-      } else {
-        for (int i = 0; i < nh; ++i) st.stiffness[i] = 0.0;
+      for (int i = first_side(k); i < last_side(k); ++i) {
+        const double a = st.lambda[i] / st.t[i];
+        const double share = a / (a + st.l2[i] + st.nu_s[i] / st.s[i]);
+        st.a[i] = a;
+        st.share[i] = share;
+        st.stiffness[i] = a * (1.0 - share);
       }
+      for (int i = nh; i < last_side(k); ++i) weight[nu + side(i).state] += st.stiffness[i];
+      for (int i = 0; i < nm && k == horizon_; ++i) st.stiffness[i] = 0.0;
+      for (int i = nm; i < nh && k == 0; ++i) st.stiffness[i] = 0.0;
       if (k == horizon_)
         Recursion::factorize_last(st, weight);
       else
@@ -240,20 +242,25 @@ class InteriorPoint {
       }
       for (int i = 0; i < nu; ++i) g[i] += pull[i] - pull[nu + i];
     }
-    if (k > 0) {
-      const int m = sides();
-      double pull[Stage::elastic_sides];
-      for (int i = 0; i < m; ++i) {
+    if (k > 0 || nm > 0) {
+      const int first = first_side(k), last = last_side(k);
+      double pull[Stage::elastic_sides] = {};
+      for (int i = first; i < last; ++i) {
         st.tau_t[i] = corrector ? target_product_ - second_order_share_ * st.dt[i] * st.dlambda[i] : 0.0;
         st.tau_s[i] = corrector ? target_product_ - second_order_share_ * st.ds[i] * st.dnu[i] : 0.0;
         const double from_t = st.tau_t[i] / st.t[i];
         const double sigma = st.l1[i] + st.l2[i] * st.s[i] - from_t - st.tau_s[i] / st.s[i];
         pull[i] = -from_t + st.stiffness[i] * (st.room[i] + st.s[i] - st.t[i]) - st.share[i] * sigma;
       }
-      for (int i = nh; i < m; ++i) g[nu + side(i).state] += side(i).sign * pull[i];
+      for (int i = nh; i < last; ++i) g[nu + side(i).state] += side(i).sign * pull[i];
       static_for<nh>([&](auto r) {
         static_for<nx>([&](auto j) {
           if constexpr (has(Structure::constraints[r], j)) g[nu + j] += st.row[r * nxp + j] * pull[r];
+        });
+      });
+      static_for<nm>([&](auto r) {
+        static_for<nu>([&](auto j) {
+          if constexpr (has(Structure::mixed[r], j)) g[j] += st.input_row[r * nu + j] * pull[r];
         });
       });
     }
@@ -271,7 +278,6 @@ class InteriorPoint {
   double direction(bool with_tau) {
     double worst = 1e-16;  // largest relative decrease
     double first = 0.0, second = 0.0;
-    const int m = sides();
     for (int k = 0; k <= horizon_; ++k) {
       Stage& st = stage(k);
       if (k < horizon_) {
@@ -287,16 +293,22 @@ class InteriorPoint {
           second += dt * dlambda;
         }
       }
-      if (k == 0) continue;
+      if (k == 0 && nm == 0) continue;
+      const int m = last_side(k);
       static_for<nh>([&](auto r) {
         double sum = 0.0;
         static_for<nx>([&](auto j) {
           if constexpr (has(Structure::constraints[r], j)) sum += st.row[r * nxp + j] * st.step[nu + j];
         });
+        if constexpr (r < nm) {
+          static_for<nu>([&](auto j) {
+            if constexpr (has(Structure::mixed[r], j)) sum += st.input_row[r * nu + j] * st.step[j];
+          });
+        }
         st.slope[r] = sum;
       });
       for (int i = nh; i < m; ++i) st.slope[i] = side(i).sign * st.step[nu + side(i).state];
-      for (int i = 0; i < m; ++i) {
+      for (int i = first_side(k); i < m; ++i) {
         const double t = st.t[i], lambda = st.lambda[i], s = st.s[i], nu_s = st.nu_s[i], a = st.a[i];
         const double from_t = (with_tau ? st.tau_t[i] : 0.0) / t, from_s = (with_tau ? st.tau_s[i] : 0.0) / s;
         const double b = st.l2[i] + nu_s / s;
@@ -334,12 +346,12 @@ class InteriorPoint {
         st.input_room[i] += length * st.step[i];
         st.input_room[nu + i] -= length * st.step[i];
       }
-      for (int i = 0; i < sides(); ++i) st.room[i] += length * st.slope[i];
+      for (int i = first_side(k); i < last_side(k); ++i) st.room[i] += length * st.slope[i];
       for (int i = 0; i < input_sides; ++i) {
         st.input_t[i] += length * st.input_dt[i];
         st.input_lambda[i] += length * st.input_dlambda[i];
       }
-      for (int i = 0; i < sides(); ++i) {
+      for (int i = first_side(k); i < last_side(k); ++i) {
         // What stays of l1 + l2 s - lambda - nu is known; it gives the larger multiplier without
         // cancellation.
         const double left = (1.0 - length) * (st.l1[i] + st.l2[i] * st.s[i] - st.lambda[i] - st.nu_s[i]);
@@ -365,8 +377,7 @@ class InteriorPoint {
           worst = std::max(worst, product);
         }
       }
-      if (k == 0) continue;
-      for (int i = 0; i < sides(); ++i) {
+      for (int i = first_side(k); i < last_side(k); ++i) {
         const double one = st.t[i] * st.lambda[i], two = st.s[i] * st.nu_s[i];
         sum += one + two;
         worst = std::max(worst, std::max(one, two));
@@ -374,7 +385,7 @@ class InteriorPoint {
     }
     products_ = sum;
     worst_product_ = worst;
-    count_ = std::max(1, horizon_ * (input_sides + 2 * sides()));
+    count_ = std::max(1, horizon_ * (input_sides + 2 * sides()));  // as many stages have each side
   }
 
   const StateSide& side(int i) const { return state_sides[static_cast<std::size_t>(i - nh)]; }

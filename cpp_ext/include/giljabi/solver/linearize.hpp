@@ -33,28 +33,60 @@ bool Ocp<Model>::linearize() {
         check += 0.0 * (st.gradient[i] + st.input_room[i] + st.input_room[nu + i]);
       }
     }
-    if (k > 0) {
-      linearize_constraints(k);
-      for (int i = 0; i < qp_.sides(); ++i) check += 0.0 * st.room[i];
-      for (int i = 0; i < nh * nxp; ++i) check += 0.0 * st.row[i];
-    }
+    if (k < horizon_) linearize_mixed(k);
+    if (k > 0) linearize_constraints(k);
+    for (int i = qp_.first_side(k); i < qp_.last_side(k); ++i) check += 0.0 * st.room[i];
+    for (int i = 0; i < nh * nxp; ++i) check += 0.0 * st.row[i];
+    for (int i = 0; i < nm * nu; ++i) check += 0.0 * st.input_row[i];
   }
   return check == 0.0;
 }
 
-// Values and gradients of the model's constraints, and the room to the state bounds.
+// Values and gradients of the model's constraints on inputs.
+template <class Model>
+void Ocp<Model>::linearize_mixed([[maybe_unused]] int k) {
+  if constexpr (nm > 0) {
+    Stage& st = qp_.stage(k);
+    using D = Dual<S::constraint_colours.count>;
+    D xs[nx], us[nu], h[nm];
+    static_for<nx>([&](auto i) {
+      xs[i] = D(x.row(k)[i]);
+      xs[i].d[S::constraint_colours.of[nu + i]] = 1.0;
+    });
+    static_for<nu>([&](auto i) {
+      us[i] = D(u.row(k)[i]);
+      us[i].d[S::constraint_colours.of[i]] = 1.0;
+    });
+    model.mixed_constraints(xs, us, parameters.row(k), h);
+    static_for<nm>([&](auto r) {
+      st.room[r] = std::min(h[r].v, unbounded);
+      st.l1[r] = penalty_l1.row(0)[r];
+      st.l2[r] = penalty_l2.row(0)[r];
+      static_for<nu>([&](auto i) {
+        if constexpr (has(S::mixed[r], i)) st.input_row[r * nu + i] = h[r].d[S::constraint_colours.of[i]];
+      });
+      static_for<nx>([&](auto i) {
+        if constexpr (has(S::constraints[r], i))
+          st.row[r * nxp + i] = h[r].d[S::constraint_colours.of[nu + i]];
+      });
+    });
+  }
+}
+
+// Values and gradients of the model's constraints on states, and the room to the state bounds.
 template <class Model>
 void Ocp<Model>::linearize_constraints(int k) {
   Stage& st = qp_.stage(k);
-  if constexpr (nh > 0) {
+  if constexpr (nh > nm) {
     using D = Dual<S::constraint_colours.count>;
     D xs[nx], h[nh];
     static_for<nx>([&](auto i) {
       xs[i] = D(x.row(k)[i]);
       xs[i].d[S::constraint_colours.of[nu + i]] = 1.0;
     });
-    model.constraints(xs, parameters.row(k), h);
-    static_for<nh>([&](auto r) {
+    model.constraints(xs, parameters.row(k), h + nm);
+    static_for<nh - nm>([&](auto j) {
+      constexpr int r = nm + j;
       st.room[r] = std::min(h[r].v, unbounded);
       st.l1[r] = penalty_l1.row(0)[r];
       st.l2[r] = penalty_l2.row(0)[r];

@@ -4,7 +4,7 @@
 //        + sum_{k=1..N} sum_j l1_j s_kj + 1/2 l2_j s_kj^2
 //   s.t. x_{k+1} = RK4(x_k, u_k, p_k),  x_0 given,  lower <= u_k <= upper (k < N),  lower <= x_k <= upper (k
 //   >= 1),
-//        h_j(x_k, p_k) + s_kj >= 0,  s_kj >= 0  (k >= 1)
+//        h_j(x_k, p_k) + s_kj >= 0,  s_kj >= 0  (k >= 1; those that see inputs, h_j(x_k, u_k, p_k): k < N)
 //
 // Real-time iteration (Diehl 2005): prepare() linearizes and factorizes, feedback(x) finishes with the
 // measured state. After construction nothing allocates and nothing throws.
@@ -40,6 +40,7 @@ class Ocp {
   using Solver = InteriorPoint<S>;
   using Stage = typename Solver::Stage;
   static constexpr int nx = S::nx, nu = S::nu, nh = S::nh, np = S::np, nz = S::nz;
+  static constexpr int nm = S::nm;
   static constexpr int nzp = Stage::nzp, nxp = Stage::nxp;
   static constexpr double unbounded = 1e10;  // room of a side that is not there
   static constexpr double rounding = 1e-7;   // a smaller violation is none
@@ -76,6 +77,10 @@ class Ocp {
     const auto defaults = Model::parameters();
     for (int k = 0; k <= horizon; ++k)
       for (int i = 0; i < np; ++i) parameters.row(k)[i] = defaults[static_cast<std::size_t>(i)].value;
+    for (int j = 0; j < nm; ++j) {  // what limits inputs is hard unless the user says otherwise
+      penalty_l1.row(0)[j] = options.state_bound_penalty;
+      penalty_l2.row(0)[j] = 0.0;
+    }
     solve_options.barrier_tolerance = 1e-7;
     solve_options.residual_tolerance = 1e-9;
     solve_options.max_iterations = 60;
@@ -120,7 +125,7 @@ class Ocp {
     take_step(1.0, x, u);
     std::copy(measured, measured + nx, x.row(0));
     report.cost = cost(x, u);
-    report.worst = violation(x);
+    report.worst = violation(x, u);
     const bool small = step <= options.step_tolerance && qp == QpStatus::converged;
     report.status = acceptable() ? (small ? Status::converged : Status::feasible) : Status::infeasible;
     return report;
@@ -148,13 +153,19 @@ class Ocp {
     }
   }
 
-  // Values h (nh) of the model's constraints in one state, and the penalty of the violated ones.
-  double penalty_cost(const double* state, const double* p, double* h) const {
+  // Values h (nh) of the model's constraints and the penalty of the violated ones. Those on inputs are left
+  // at `unbounded` where `input` is null, those on states where `state_counts` is false.
+  double penalty_cost(const double* state, const double* input, const double* p, double* h,
+                      bool state_counts = true) const {
     double sum = 0.0;
-    if constexpr (nh > 0) {
-      model.constraints(state, p, h);
-      for (int j = 0; j < nh; ++j) sum += penalty(j, h[j]);
+    for (int j = 0; j < nh; ++j) h[j] = unbounded;
+    if constexpr (nm > 0) {
+      if (input != nullptr) model.mixed_constraints(state, input, p, h);
     }
+    if constexpr (nh > nm) {
+      if (state_counts) model.constraints(state, p, h + nm);
+    }
+    for (int j = 0; j < nh; ++j) sum += penalty(j, h[j]);
     return sum;
   }
 
@@ -174,24 +185,23 @@ class Ocp {
         }
       }
       double h[nh > 0 ? nh : 1];
-      if (k > 0) sum += penalty_cost(xs.row(k), parameters.row(k), h);
+      if (k > 0 || nm > 0)
+        sum += penalty_cost(xs.row(k), k < horizon_ ? us.row(k) : nullptr, parameters.row(k), h, k > 0);
     }
     return sum;
   }
 
   // Largest violation of the model's constraints and the state bounds.
-  Worst violation(const Table& xs, bool soft = true, bool hard = true) const {
+  Worst violation(const Table& xs, const Table& us, bool soft = true, bool hard = true) const {
     Worst worst;
     const auto consider = [&](double amount, Kind kind, int index, int k) {
       if (amount > worst.violation && amount > rounding) worst = {amount, kind, index, k};
     };
-    for (int k = 1; k <= horizon_; ++k) {
-      if constexpr (nh > 0) {
-        double h[nh];
-        if (soft) model.constraints(xs.row(k), parameters.row(k), h);
-        for (int j = 0; j < nh && soft; ++j) consider(-h[j], Kind::constraint, j, k);
-      }
-      for (int i = 0; i < nx && hard; ++i) {
+    for (int k = nm > 0 ? 0 : 1; k <= horizon_; ++k) {
+      double h[nh > 0 ? nh : 1];
+      if (soft) penalty_cost(xs.row(k), k < horizon_ ? us.row(k) : nullptr, parameters.row(k), h, k > 0);
+      for (int j = 0; j < nh && soft; ++j) consider(-h[j], Kind::constraint, j, k);
+      for (int i = 0; i < nx && hard && k > 0; ++i) {
         consider(x_lower.row(k)[i] - xs.row(k)[i], Kind::state_lower, i, k);
         consider(xs.row(k)[i] - x_upper.row(k)[i], Kind::state_upper, i, k);
       }
@@ -206,6 +216,7 @@ class Ocp {
  private:
   // Fills the subproblem at the guess; false when something is not finite.
   bool linearize();
+  void linearize_mixed(int k);
   void linearize_constraints(int k);
   void select_sides();
   double step_size() const;
@@ -241,7 +252,7 @@ class Ocp {
 
   // Hard bounds hold, and soft constraints up to the user's limit.
   bool acceptable() const {
-    if (violation(x, true, false).violation > options.soft_limit) return false;
+    if (violation(x, u, true, false).violation > options.soft_limit) return false;
     for (int k = 1; k <= horizon_; ++k) {
       for (int i = 0; i < nx; ++i) {
         const double lower = x_lower.row(k)[i], upper = x_upper.row(k)[i];

@@ -4,6 +4,7 @@
 //   s.t. dx_{k+1} = BA_k z_k + gap_k,   dx_0 given,
 //        input sides    room + (+-du) >= 0                                              (hard, k = 0 .. N-1)
 //        elastic sides  room + row dx + s >= 0,  s >= 0,  cost l1 s + 1/2 l2 s^2        (k = 1 .. N)
+//        the first nm   room + input_row du + row dx + s >= 0, likewise                 (k = 0 .. N-1)
 // Elastic sides are the model's constraints h first, then bounds on states with a large l1.
 #pragma once
 
@@ -17,6 +18,7 @@ namespace giljabi::solver {
 template <class Structure>
 struct QpStage {
   static constexpr int nx = Structure::nx, nu = Structure::nu, nh = Structure::nh, nz = nx + nu;
+  static constexpr int nm = MixedCount<Structure>::value;
   static constexpr int nzp = padded(nz), nxp = padded(nx);
   static constexpr int input_sides = 2 * nu, elastic_sides = padded(nh + 2 * nx);
 
@@ -26,6 +28,7 @@ struct QpStage {
   double weight[nzp] = {};
   double gradient[nzp] = {};
   double row[(nh > 0 ? nh : 1) * nxp] = {};
+  double input_row[(nm > 0 ? nm : 1) * nu] = {};
   double input_room[input_sides] = {};
   double room[elastic_sides] = {};
   double l1[elastic_sides] = {};

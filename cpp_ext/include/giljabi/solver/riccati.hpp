@@ -11,6 +11,7 @@ template <class Structure>
 struct Riccati {
   using Stage = QpStage<Structure>;
   static constexpr int nx = Stage::nx, nu = Stage::nu, nh = Stage::nh, nz = Stage::nz;
+  static constexpr int nm = Stage::nm;
   static constexpr int nzp = Stage::nzp, nxp = Stage::nxp;
   static constexpr double smallest_pivot = 1e-12;  // a direction without cost and without bound stays put
 
@@ -53,6 +54,7 @@ struct Riccati {
       out[i] += weight[i];
     });
     add_rows<nzp>(now, h + nu * nzp, nu);
+    add_input_rows(now, h);
     static_for<nu>([&](auto i) {
       double* pivot_row = h + i * nzp;
       const double inverse = 1.0 / (pivot_row[i] > smallest_pivot ? pivot_row[i] : smallest_pivot);
@@ -105,6 +107,24 @@ struct Riccati {
   }
 
  private:
+  // The part of the rows on inputs that add_rows leaves out: columns u with u, and u with x.
+  static void add_input_rows([[maybe_unused]] const Stage& stage, [[maybe_unused]] double* h) {
+    static_for<nm>([&](auto r) {
+      const double *in = stage.input_row + r * nu, *row = stage.row + r * nxp;
+      static_for<nu>([&](auto i) {
+        if constexpr (has(Structure::mixed[r], i)) {
+          const double scale = stage.stiffness[r] * in[i];
+          static_for<nu>([&](auto j) {
+            if constexpr (j >= i && has(Structure::mixed[r], j)) h[i * nzp + j] += scale * in[j];
+          });
+          static_for<nx>([&](auto j) {
+            if constexpr (has(Structure::constraints[r], j)) h[i * nzp + nu + j] += scale * row[j];
+          });
+        }
+      });
+    });
+  }
+
   // Upper triangle of rows' diag(stiffness) rows, in a matrix whose column `offset` is state 0.
   template <int stride>
   static void add_rows(const Stage& stage, double* h, int offset) {

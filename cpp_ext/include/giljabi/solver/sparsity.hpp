@@ -30,9 +30,21 @@ constexpr int padded(int n) { return (n + 3) / 4 * 4; }
 
 constexpr bool has(std::uint64_t mask, int column) { return (mask >> column) & 1u; }
 
+// Number nm of constraints on inputs, of a model or a structure that has any.
+template <class M, class = void>
+struct MixedCount {
+  static constexpr int value = 0;
+};
+template <class M>
+struct MixedCount<M, std::void_t<decltype(M::nm)>> {
+  static constexpr int value = M::nm;
+};
+
 template <class Model>
 struct Sparsity {
-  static constexpr int nx = Model::nx, nu = Model::nu, nh = Model::nh, np = Model::np, nz = nx + nu;
+  static constexpr int nx = Model::nx, nu = Model::nu, np = Model::np, nz = nx + nu;
+  // Constraints on inputs (and states) come first, at stages 0 .. N-1; then those on states, at 1 .. N.
+  static constexpr int nm = MixedCount<Model>::value, nh = nm + Model::nh;
   static_assert(nz <= 64, "one bit per column");
   template <int n>
   using Rows = std::array<std::uint64_t, n>;
@@ -50,7 +62,8 @@ struct Sparsity {
     for (int i = 0; i < nx; ++i) x[i] = Pattern::input(nu + i);
     const Model model{};
     model.dynamics(x, u, p, f);
-    if constexpr (nh > 0) model.constraints(x, p, h);
+    if constexpr (nm > 0) model.mixed_constraints(x, u, p, h);
+    if constexpr (nh > nm) model.constraints(x, p, h + nm);
     Trace t;
     for (int i = 0; i < nx; ++i) t.dynamics[i] = f[i].mask;
     for (int i = 0; i < nh; ++i) t.constraints[i] = h[i].mask;
@@ -84,6 +97,14 @@ struct Sparsity {
     return rows;
   }
   static constexpr auto constraints = constraint_rows();
+
+  // Of the constraints on inputs: columns u only.
+  static constexpr Rows<(nm > 0 ? nm : 1)> mixed_rows() {
+    Rows<(nm > 0 ? nm : 1)> rows{};
+    for (int r = 0; r < nm; ++r) rows[r] = traced.constraints[r] & ((std::uint64_t{1} << nu) - 1);
+    return rows;
+  }
+  static constexpr auto mixed = mixed_rows();
 
   // Columns that never meet in a row share one direction of differentiation (Curtis, Powell, Reid 1974).
   struct Colouring {

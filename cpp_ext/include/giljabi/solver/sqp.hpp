@@ -42,7 +42,7 @@ Report Ocp<Model>::solve(const double* measured, int max_iterations) {
     if (!line_search()) break;
   }
   report.cost = cost(x, u);
-  report.worst = violation(x);
+  report.worst = violation(x, u);
   Worst gap;
   bool closed = true;
   for (int k = 0; k < horizon_; ++k) {
@@ -122,12 +122,19 @@ Residuals Ocp<Model>::residuals() const {
       for (int i = 0; i < nu; ++i) {
         double sum = st.gradient[i] - st.input_lambda[i] + st.input_lambda[nu + i];
         for (int r = 0; r < nx; ++r) sum += st.ba[r * nzp + i] * pi[r];
+        for (int r = 0; r < nm; ++r) sum -= st.input_row[r * nu + i] * st.lambda[r];
         grow(out.stationarity, sum);
       }
       for (int i = 0; i < 2 * nu; ++i) {
         grow(out.inequality, std::min(st.input_room[i], 0.0));
         grow(out.complementarity, st.input_lambda[i] * st.input_room[i]);
       }
+    }
+    for (int i = qp_.first_side(k); i < qp_.last_side(k); ++i) {
+      grow(out.stationarity, st.l1[i] + st.l2[i] * st.s[i] - st.lambda[i] - st.nu_s[i]);
+      grow(out.inequality, std::min(st.room[i] + st.s[i], 0.0));
+      grow(out.complementarity, st.lambda[i] * (st.room[i] + st.s[i]));
+      grow(out.complementarity, st.nu_s[i] * st.s[i]);
     }
     if (k == 0) continue;
     double sum[nx];
@@ -142,12 +149,6 @@ Residuals Ocp<Model>::residuals() const {
       sum[side.state] -= side.sign * st.lambda[nh + static_cast<int>(j)];
     }
     for (int i = 0; i < nx; ++i) grow(out.stationarity, sum[i]);
-    for (int i = 0; i < qp_.sides(); ++i) {
-      grow(out.stationarity, st.l1[i] + st.l2[i] * st.s[i] - st.lambda[i] - st.nu_s[i]);
-      grow(out.inequality, std::min(st.room[i] + st.s[i], 0.0));
-      grow(out.complementarity, st.lambda[i] * (st.room[i] + st.s[i]));
-      grow(out.complementarity, st.nu_s[i] * st.s[i]);
-    }
   }
   return out;
 }
@@ -184,9 +185,9 @@ double Ocp<Model>::predicted_merit() const {
         sum += 0.5 * w * e * e;
       }
     }
-    if (k == 0) continue;
-    for (int r = 0; r < nh; ++r) sum += penalty(r, st.room[r]);
-    for (int j = nh; j < qp_.sides(); ++j) sum += options.state_bound_penalty * std::max(-st.room[j], 0.0);
+    for (int r = qp_.first_side(k); r < std::min(nh, qp_.last_side(k)); ++r) sum += penalty(r, st.room[r]);
+    for (int j = nh; j < qp_.last_side(k); ++j)
+      sum += options.state_bound_penalty * std::max(-st.room[j], 0.0);
   }
   return sum;
 }
