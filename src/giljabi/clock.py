@@ -47,6 +47,22 @@ class StackClock:
         return self.now_ns() * 1e-9
 
 
+class ReplayClock(StackClock):
+    """Stack clock of a replay: it stands until the next recorded time is set."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self._ns = 0
+
+    def now_ns(self) -> int:
+        """Recorded time [ns]."""
+        return self._ns
+
+    def set(self, t: float) -> None:
+        """Moves to recorded time t [s]."""
+        self._ns = round(t * 1e9)
+
+
 class ManualClock:
     """Clock that the lock-step loop or a replay moves."""
 

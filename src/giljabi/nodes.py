@@ -138,15 +138,20 @@ class RunSpec:
     system_id: int = 1
     namespace: str = ""
     page_port: int = 0
+    replayed: bool = False  # samples and time come from a recording
+    in_base_link: tuple[str, ...] = ()  # inertial sources whose axes are those of base_link: a recorder's
 
     @property
     def mission_file(self) -> Path:
         """Origin and route of the run."""
         return self.run_dir / "mission.json"
 
-    def parameters(self) -> dict[str, str | int | list[str]]:
+    def parameters(self) -> dict[str, bool | str | int | list[str]]:
         """ROS parameters, the same for every node."""
+        replay = {"in_base_link": [*self.in_base_link] or [""]} if self.replayed else {}
         return {
+            **replay,
+            "replayed": self.replayed,
             "platform_file": str(self.platform_file),
             "mission_file": str(self.mission_file) if self.scenario else "",
             "devices_file": str(self.run_dir / "devices.json") if self.simulated else "",

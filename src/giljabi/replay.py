@@ -128,7 +128,7 @@ class Player:
                     self.first = tick = event.t
                 if event.t > tick:
                     if self._waiting:
-                        self._step(tick)
+                        self._step(max(tick, self._waiting[-1].t))  # a sample a rounding error late is used now
                     self._wake(event.t)
                     tick = self.first + math.ceil((event.t - self.first) / self._period - 1e-3) * self._period
                 self._waiting.append(event)
@@ -292,6 +292,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="recorder's gyro or accelerometer, CSV t_s,x,y,z; repeat",
     )
+    parser.add_argument("--ros", action="store_true", help="the estimate comes from the estimator's ROS node")
     parser.add_argument("--speed", metavar="X|max", default="max", help="recorded seconds per second (default: max)")
 
 
@@ -300,8 +301,28 @@ def run(args: argparse.Namespace) -> int:
     speed = _speed(args.speed)
     sources = [open_source(f) for f in args.files]
     platform = choose_platform(args.platform, sources)
+    estimator: Any = _graph_estimator(platform) if args.ros else EskfEstimator(platform)
+    try:
+        return _replay(args, speed, sources, platform, estimator)
+    finally:
+        if args.ros:
+            estimator.close()
+
+
+def _graph_estimator(platform: Platform) -> Any:
+    """The estimator's ROS node as a step; raises BadInputError where there is no ROS."""
+    from giljabi.ros.process import need_rclpy
+
+    need_rclpy()
+    from giljabi.ros.replay import GraphEstimator
+
+    return GraphEstimator(platform)
+
+
+def _replay(
+    args: argparse.Namespace, speed: float, sources: Sequence[Source], platform: Platform, estimator: Any
+) -> int:
     made = build_drivers(platform, sources, args.dbc)
-    estimator = EskfEstimator(platform)
     gnss = read_gnss(Path(args.gnss)) if args.gnss else None
     recorder, levelled = _recorder(args, gnss, estimator)
     antenna = next((s.position for s in platform.model.sensors.values() if s.kind == "gnss"), (0.0, 0.0, 0.0))
@@ -312,6 +333,8 @@ def run(args: argparse.Namespace) -> int:
     drivers = dict(made.values())
     streams: list[Iterable[Event]] = [_recorded(s, name) for s, (name, _) in made.items()]
     streams += recorder
+    if args.ros:
+        estimator.open()
     wall = time.monotonic()
     player = Player(drivers, platform.model.steps.estimator.rate_hz, sink, Pace(speed))
     player.play(heapq.merge(*streams, key=lambda e: e.t))
@@ -329,6 +352,8 @@ def run(args: argparse.Namespace) -> int:
             ", ".join(f"{n} {r}" for d in drivers.values() for r, n in d.stats.rejected.items()) or "nothing recognised"
         )
         raise BadInputError(f"{sources[0].path}:1: no usable sentence or frame ({reasons}); NMEA or CAN is expected")
+    if args.ros:
+        result["ros"] = estimator.figures()
     if levelled:
         result["imu_from"] = levelled
     if not sink.log.rows:
@@ -341,9 +366,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _recorder(
-    args: argparse.Namespace, gnss: GnssTable | None, estimator: EskfEstimator
-) -> tuple[list[list[Event]], str]:
+def _recorder(args: argparse.Namespace, gnss: GnssTable | None, estimator: Any) -> tuple[list[list[Event]], str]:
     """What the recorder's tables brought, and what its axes were found from."""
     streams: list[list[Event]] = []
     found = ""
@@ -366,9 +389,7 @@ def _recorder(
     return streams, found
 
 
-def _finish(
-    args: argparse.Namespace, first: Path, sink: EstimatorSink, estimator: EskfEstimator, result: dict[str, Any]
-) -> None:
+def _finish(args: argparse.Namespace, first: Path, sink: EstimatorSink, estimator: Any, result: dict[str, Any]) -> None:
     """Writes table and picture, adds errors and paths to the result."""
     assert estimator.origin is not None
     frame = LocalFrame(estimator.origin)

@@ -51,6 +51,8 @@ AUTO, MANUAL, WIRE = "auto", "manual", "wire"  # actuator_commands/<source>; wir
 MISSION_STATE = Topic("mission/state", "diagnostic_msgs/DiagnosticStatus", Qos.LATCHED, 2.0, 2.0)
 HEARTBEAT = Topic("supervisor/heartbeat", "diagnostic_msgs/DiagnosticStatus", Qos.STREAM, 10.0, 0.5)
 STATE = Topic("state", "diagnostic_msgs/DiagnosticStatus", Qos.LATCHED, 5.0, 1.0)
+REPLAY_TURN = Topic("replay/turn", "diagnostic_msgs/DiagnosticStatus", Qos.EVENT)  # recorded time, samples before it
+REPLAY_TAKEN = Topic("replay/taken", "diagnostic_msgs/DiagnosticStatus", Qos.EVENT)  # the estimator's answer
 DIAGNOSTICS = Topic("/diagnostics", "diagnostic_msgs/DiagnosticArray", Qos.EVENT, 2.0, 3.0)
 
 TOPICS: tuple[Topic, ...] = tuple(v for v in list(globals().values()) if isinstance(v, Topic))

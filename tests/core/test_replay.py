@@ -8,6 +8,7 @@ import gzip
 import json
 import math
 import random
+import sys
 import time
 from pathlib import Path
 
@@ -175,6 +176,15 @@ def test_real_yacht(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert r["odom"] > 7000  # type: ignore[operator]
     assert r["path_m"] == pytest.approx(34.9e3, rel=0.02)
     assert r["duration_s"] == pytest.approx(14845.0, abs=2.0)
+
+
+def test_ros_is_asked_for_where_there_is_none(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "rclpy", None)
+    err = refused(capsys, str(data / "harbour.nmea.gz"), "--ros")
+    assert "ROS 2 cannot be imported" in err
+    assert "giljabi[ros]" in err
 
 
 # --- the recorder's axes ---

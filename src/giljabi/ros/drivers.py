@@ -16,13 +16,13 @@ from giljabi.platform import Platform
 from giljabi.registry import build_driver
 from giljabi.ros import convert, status
 from giljabi.ros.node import StackNode
-from giljabi.ros.sensors import STATE_TOPICS, detection_topics, detectors
+from giljabi.ros.sensors import sample_publisher
 from giljabi.ros.status import PartHealth
 from giljabi.ros.wires import Wires
 from giljabi.safety.guard import feedback_slots
 from giljabi.safety.guard_thread import build_guard_thread
 from giljabi.topics import AUTO, MANUAL, WIRE
-from giljabi.types import ActuatorCommand, Detections, GeoDetections, Health, JointState, Odometry, Sample, StackState
+from giljabi.types import ActuatorCommand, Health, JointState, Odometry, Sample, StackState
 from giljabi_drivers.contract import Driver
 from giljabi_drivers.transport import open_transport
 
@@ -100,12 +100,7 @@ class DriversNode(StackNode):
     # --- outputs ---
 
     def _open_outputs(self, platform: Platform) -> None:
-        self._by_type = {t.type: self.publisher(t.row, t.to_msg) for t in STATE_TOPICS}
-        self._by_source = {
-            (t.type, source): self.publisher(t.row, t.to_msg)
-            for source in detectors(platform)
-            for t in detection_topics(source)
-        }
+        self._sample_out = sample_publisher(self, platform)
         self._state_out = self.publisher(topics.STATE, status.state_to_msg)
         self._wire_out = self.publisher(topics.ACTUATOR_COMMANDS.at(WIRE), self._output_to_msg)
         self.every(STATE_CHECK_HZ, self._publish_state)
@@ -117,13 +112,7 @@ class DriversNode(StackNode):
 
     def _publish_sample(self, sample: Sample) -> None:
         """From the reading thread: a sample waits for nothing."""
-        if isinstance(sample, (Detections, GeoDetections)):
-            publish = self._by_source.get((type(sample), sample.source))
-        else:
-            publish = self._by_type.get(type(sample))
-        if publish is None:
-            raise ValueError(f"{type(sample).__name__} from '{sample.source}', which is no sensor of the platform file")
-        publish(sample)
+        self._sample_out(sample)
         if isinstance(sample, JointState):
             self.guard.joints(sample, self._slots)
 

@@ -10,6 +10,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 
 from giljabi.topics import Qos
 
+REPLAY_DEPTH = 1000  # messages of one topic between two turns
 _PROFILES: dict[Qos, tuple[int, ReliabilityPolicy, DurabilityPolicy]] = {
     Qos.SENSOR: (5, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE),
     Qos.STREAM: (1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE),
@@ -18,9 +19,11 @@ _PROFILES: dict[Qos, tuple[int, ReliabilityPolicy, DurabilityPolicy]] = {
 }
 
 
-def qos_profile(qos: Qos) -> QoSProfile:
-    """The rclpy profile of a delivery kind."""
+def qos_profile(qos: Qos, replayed: bool = False) -> QoSProfile:
+    """The rclpy profile of a delivery kind; in a replay nothing may be lost, however fast it goes."""
     depth, reliability, durability = _PROFILES[qos]
+    if replayed and durability is DurabilityPolicy.VOLATILE:
+        depth, reliability = REPLAY_DEPTH, ReliabilityPolicy.RELIABLE
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability, durability=durability)
 
 

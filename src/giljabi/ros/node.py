@@ -13,7 +13,7 @@ from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from giljabi import topics
-from giljabi.clock import StackClock
+from giljabi.clock import ReplayClock, StackClock
 from giljabi.mission import Mission, load_mission
 from giljabi.platform import Platform, load_platform
 from giljabi.ros import convert, status
@@ -55,7 +55,8 @@ class StackNode(LifecycleNode):
     """One lifecycle node of the stack; names are relative, the namespace is a launch argument.
 
     A subclass builds its step in `build`, and says what it misses in `problems`.
-    Parameters: platform_file (name or path), mission_file (origin and route; empty: none), system_id.
+    Parameters: platform_file (name or path), mission_file (origin and route; empty: none), system_id, replayed (time is
+    that of a recording, and no message may be lost).
     """
 
     def __init__(self, name: str, **kwargs: Any) -> None:
@@ -63,7 +64,8 @@ class StackNode(LifecycleNode):
         self.declare_parameter("platform_file", "")
         self.declare_parameter("mission_file", "")
         self.declare_parameter("system_id", 1)
-        self.clock = StackClock()
+        self.replayed = bool(self.declare_parameter("replayed", False).value)
+        self.clock = ReplayClock() if self.replayed else StackClock()
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._caught: dict[str, tuple[float, str]] = {}  # problem by place: when last, what
         self._logged: dict[str, float] = {}
@@ -148,9 +150,13 @@ class StackNode(LifecycleNode):
         timeout = override.timeout_s if override.timeout_s is not None else topic.timeout_s
         return Topic(topic.name, topic.message, topic.qos, rate, timeout)
 
+    def qos(self, topic: Topic) -> Any:
+        """Delivery of a row."""
+        return qos_profile(topic.qos, self.replayed)
+
     def publisher(self, topic: Topic, to_msg: Callable[[V], Any]) -> Callable[[V], None]:
         """A function that converts a value and publishes it; it may be called from any thread."""
-        handle = self.create_lifecycle_publisher(message_class(topic.message), topic.name, qos_profile(topic.qos))
+        handle = self.create_lifecycle_publisher(message_class(topic.message), topic.name, self.qos(topic))
         self._handles.append((self.destroy_lifecycle_publisher, handle))
 
         def publish(value: V) -> None:
@@ -171,7 +177,7 @@ class StackNode(LifecycleNode):
                 self.caught(f"{topic.name}", e)
 
         cls = message_class(topic.message)
-        handle = self.create_subscription(cls, topic.name, receive, qos_profile(topic.qos))
+        handle = self.create_subscription(cls, topic.name, receive, self.qos(topic))
         self._handles.append((self.destroy_subscription, handle))
 
     def subscribe_headers(self, topic: Topic, use: Callable[[str, float], None]) -> None:
@@ -183,7 +189,7 @@ class StackNode(LifecycleNode):
             except Exception as e:
                 self.caught(f"{topic.name}", e)
 
-        cls, qos = message_class(topic.message), qos_profile(topic.qos)
+        cls, qos = message_class(topic.message), self.qos(topic)
         handle = self.create_subscription(cls, topic.name, receive, qos, raw=True)
         self._handles.append((self.destroy_subscription, handle))
 
@@ -211,7 +217,7 @@ class StackNode(LifecycleNode):
         handle = self.create_timer(1.0 / rate_hz, tick, clock=self._steady)
         self._handles.append((self.destroy_timer, handle))
 
-    def paced(self, rate_hz: float, step: Callable[[float], None]) -> Callable[[], None]:
+    def paced(self, rate_hz: float, step: Callable[[float], object]) -> Callable[[], None]:
         """Runs `step(now)` at `rate_hz`, moved to the arrival of data: the returned function says `data came`."""
         pace = Pace(rate_hz)
 
@@ -242,7 +248,7 @@ class StackNode(LifecycleNode):
 
     # --- health ---
 
-    def run_caught(self, call: Callable[[float], None], now: float) -> None:
+    def run_caught(self, call: Callable[[float], object], now: float) -> None:
         """Runs a step; an error in it is reported and the next step runs as if nothing had been."""
         try:
             call(now)

@@ -39,15 +39,15 @@ def need_rclpy() -> Any:
     return rclpy
 
 
-def executor() -> Any:
-    """The events executor where it exists (half the CPU), else the single-threaded one."""
+def executor(context: Any = None) -> Any:
+    """The events executor where it exists (half the CPU), else the single-threaded one; None: the default context."""
     try:
         from rclpy.experimental.events_executor import EventsExecutor
     except ImportError:
         from rclpy.executors import SingleThreadedExecutor
 
-        return SingleThreadedExecutor()
-    return EventsExecutor()
+        return SingleThreadedExecutor(context=context)
+    return EventsExecutor(context=context)
 
 
 class Shell:

@@ -9,6 +9,7 @@ from typing import Any
 from giljabi import topics
 from giljabi.platform import Platform
 from giljabi.ros import convert
+from giljabi.ros.node import StackNode
 from giljabi.topics import Topic
 from giljabi.types import (
     Detections,
@@ -65,3 +66,27 @@ def detection_topics(source: str) -> tuple[SampleTopic, ...]:
 def detectors(platform: Platform) -> list[str]:
     """Names of the platform's detecting sensors."""
     return [name for name, sensor in platform.model.sensors.items() if sensor.kind == "detections"]
+
+
+def sample_publisher(node: StackNode, platform: Platform) -> Callable[[Sample], None]:
+    """A function that publishes any sample of the platform's devices on its topic; it may be called from any thread.
+
+    It raises ValueError for detections of a source that is no sensor of the platform file.
+    """
+    by_type = {t.type: node.publisher(t.row, t.to_msg) for t in STATE_TOPICS}
+    by_source = {
+        (t.type, source): node.publisher(t.row, t.to_msg)
+        for source in detectors(platform)
+        for t in detection_topics(source)
+    }
+
+    def publish(sample: Sample) -> None:
+        if isinstance(sample, (Detections, GeoDetections)):
+            out = by_source.get((type(sample), sample.source))
+        else:
+            out = by_type.get(type(sample))
+        if out is None:
+            raise ValueError(f"{type(sample).__name__} from '{sample.source}', which is no sensor of the platform file")
+        out(sample)
+
+    return publish

@@ -11,16 +11,19 @@ from giljabi.ros.convert import header
 from giljabi.types import BadInputError, Health, MissionPhase, MissionState, StackState
 
 
-def _status(level: bytes, name: str, message: str, values: Mapping[str, str]) -> DiagnosticStatus:
+def keyed_status(level: bytes, name: str, message: str, values: Mapping[str, str]) -> DiagnosticStatus:
+    """A status with keyed values."""
     pairs = [KeyValue(key=k, value=v) for k, v in values.items()]
     return DiagnosticStatus(level=level, name=name, message=message, values=pairs)
 
 
-def _values(msg: DiagnosticStatus) -> dict[str, str]:
+def values_of(msg: DiagnosticStatus) -> dict[str, str]:
+    """The keyed values of a status."""
     return {v.key: v.value for v in msg.values}
 
 
-def _number(values: Mapping[str, str], key: str) -> float:
+def number_in(values: Mapping[str, str], key: str) -> float:
+    """A value as a number; raises BadInputError naming the key."""
     try:
         return float(values[key])
     except (KeyError, ValueError):
@@ -46,18 +49,18 @@ def mission_to_msg(s: MissionState) -> DiagnosticStatus:
         "cross_track_m": repr(float(s.cross_track)),
         "note": s.note,
     }
-    return _status(level, "mission", s.note or s.phase.value, values)
+    return keyed_status(level, "mission", s.note or s.phase.value, values)
 
 
 def mission_from_msg(msg: DiagnosticStatus) -> MissionState:
     """Inverse of mission_to_msg."""
-    v = _values(msg)
+    v = values_of(msg)
     try:
         phase = MissionPhase(v.get("phase"))
     except ValueError:
         raise BadInputError(f"mission state: phase is {v.get('phase')!r}; idle, running, ... is expected") from None
-    progress, to_go, cross = (_number(v, k) for k in ("progress", "distance_to_go_m", "cross_track_m"))
-    return MissionState(_number(v, "t_s"), phase, progress, to_go, cross, v.get("note", ""))
+    progress, to_go, cross = (number_in(v, k) for k in ("progress", "distance_to_go_m", "cross_track_m"))
+    return MissionState(number_in(v, "t_s"), phase, progress, to_go, cross, v.get("note", ""))
 
 
 def state_to_msg(s: StackState) -> DiagnosticStatus:
@@ -65,15 +68,15 @@ def state_to_msg(s: StackState) -> DiagnosticStatus:
     level = DiagnosticStatus.WARN if s.reasons else DiagnosticStatus.OK
     message = "; ".join(s.reasons) or s.mode
     values = {"t_s": repr(float(s.t)), "mode": s.mode, "armed": str(s.armed).lower(), **_numbered(s.reasons)}
-    return _status(level, "state", message, values)
+    return keyed_status(level, "state", message, values)
 
 
 def state_from_msg(msg: DiagnosticStatus) -> StackState:
     """Inverse of state_to_msg."""
-    v = _values(msg)
+    v = values_of(msg)
     if v.get("armed") not in ("true", "false") or not v.get("mode"):
         raise BadInputError("state: mode or armed is missing; mode and armed (true or false) are expected")
-    return StackState(_number(v, "t_s"), v["mode"], v["armed"] == "true", _reasons(v))
+    return StackState(number_in(v, "t_s"), v["mode"], v["armed"] == "true", _reasons(v))
 
 
 def health_to_msg(s: Health) -> DiagnosticStatus:
@@ -81,13 +84,13 @@ def health_to_msg(s: Health) -> DiagnosticStatus:
     bad = DiagnosticStatus.WARN if s.degraded else DiagnosticStatus.ERROR
     level = bad if s.reasons else DiagnosticStatus.OK
     values = {"t_s": repr(float(s.t)), "degraded": str(s.degraded).lower(), **_numbered(s.reasons)}
-    return _status(level, s.name, "; ".join(s.reasons) or "ok", values)
+    return keyed_status(level, s.name, "; ".join(s.reasons) or "ok", values)
 
 
 def health_from_msg(msg: DiagnosticStatus) -> Health:
     """Inverse of health_to_msg."""
-    v = _values(msg)
-    return Health(_number(v, "t_s"), msg.name, _reasons(v), v.get("degraded") == "true")
+    v = values_of(msg)
+    return Health(number_in(v, "t_s"), msg.name, _reasons(v), v.get("degraded") == "true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ def diagnostics_to_msg(parts: Sequence[PartHealth]) -> DiagnosticArray:
     for p in parts:
         level = DiagnosticStatus.ERROR if p.problems else DiagnosticStatus.OK
         values = {"t_s": repr(float(p.t)), **{f"problem.{k}": v for k, v in p.problems.items()}}
-        msg.status.append(_status(level, p.part, "; ".join(p.health().reasons) or "ok", values))
+        msg.status.append(keyed_status(level, p.part, "; ".join(p.health().reasons) or "ok", values))
     return msg
 
 
@@ -119,8 +122,8 @@ def diagnostics_from_msg(msg: DiagnosticArray) -> list[PartHealth]:
     """Inverse of diagnostics_to_msg; entries of other programs, which carry no `t_s`, are left out."""
     out = []
     for s in msg.status:
-        v = _values(s)
+        v = values_of(s)
         if "t_s" in v:
             problems = {k.removeprefix("problem."): text for k, text in v.items() if k.startswith("problem.")}
-            out.append(PartHealth(_number(v, "t_s"), s.name, problems))
+            out.append(PartHealth(number_in(v, "t_s"), s.name, problems))
     return out
