@@ -96,12 +96,13 @@ void bind(py::module_& m) {
           py::arg("source"), py::arg("now"), "The source gives its lease back.")
       .def(
           "heartbeat",
-          [](Guard& g, double now, double t_stamp, bool ok, bool degraded, const py::object& reasons) {
-            return std::string(
-                guard::text_of(g.heartbeat(now, t_stamp, to_level(ok, degraded), to_reasons(reasons))));
+          [](Guard& g, double now, double t_stamp, bool ok, bool degraded, const py::object& reasons,
+             bool guided) {
+            return std::string(guard::text_of(
+                g.heartbeat(now, t_stamp, to_level(ok, degraded, guided), to_reasons(reasons))));
           },
           py::arg("now"), py::arg("t_stamp"), py::arg("ok"), py::arg("degraded") = false,
-          py::arg("reasons") = py::tuple(),
+          py::arg("reasons") = py::tuple(), py::arg("guided") = false,
           "Takes the supervisor's verdict; returns '' or why it was refused.")
       .def(
           "pose",

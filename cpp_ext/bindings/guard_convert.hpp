@@ -117,7 +117,8 @@ inline guard::GuardConfig to_config(pybind11::handle o) {
   for (const auto& a : o.attr("actuators")) {
     c.actuators.push_back({get<std::string>(a, "name"), get<double>(a, "min"), get<double>(a, "max"),
                            get<double>(a, "rate_max"), get<double>(a, "safe_value"),
-                           get<double>(a, "safe_rate"), get<double>(a, "hold_s")});
+                           get<double>(a, "safe_rate"), get<double>(a, "hold_s"),
+                           get<bool>(a, "safe_from_feedback")});
   }
   for (const auto& t : o.attr("tables")) {
     c.tables.push_back(to_table(t));
@@ -129,6 +130,7 @@ inline guard::GuardConfig to_config(pybind11::handle o) {
   c.command_timeout_s = get<double>(o, "command_timeout_s");
   c.heartbeat_timeout_s = get<double>(o, "heartbeat_timeout_s");
   c.pose_timeout_s = get<double>(o, "pose_timeout_s");
+  c.command_lost_s = get<double>(o, "command_lost_s");
   return c;
 }
 
@@ -158,8 +160,11 @@ inline guard::Reasons to_reasons(const pybind11::object& texts) {
   return reasons;
 }
 
-inline guard::Level to_level(bool ok, bool degraded) {
-  return !ok ? guard::Level::fault : degraded ? guard::Level::degraded : guard::Level::ok;
+inline guard::Level to_level(bool ok, bool degraded, bool guided) {
+  if (!ok) {
+    return guided ? guard::Level::guided : guard::Level::fault;
+  }
+  return degraded ? guard::Level::degraded : guard::Level::ok;
 }
 
 inline pybind11::str to_str(std::string_view text) {

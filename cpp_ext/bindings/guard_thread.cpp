@@ -36,10 +36,11 @@ std::string submit(GuardThread& t, const std::string& source, double t_stamp, co
   });
 }
 
-std::string heartbeat(GuardThread& t, double t_stamp, bool ok, bool degraded, const py::object& texts) {
+std::string heartbeat(GuardThread& t, double t_stamp, bool ok, bool degraded, const py::object& texts,
+                      bool guided) {
   const guard::Reasons reasons = to_reasons(texts);
   return unlocked(t, [&](Guard& g, double now) {
-    return std::string(guard::text_of(g.heartbeat(now, t_stamp, to_level(ok, degraded), reasons)));
+    return std::string(guard::text_of(g.heartbeat(now, t_stamp, to_level(ok, degraded, guided), reasons)));
   });
 }
 
@@ -166,7 +167,7 @@ void bind_guard_thread(py::module_& m) {
           },
           arg("source"))
       .def("heartbeat", &heartbeat, arg("t_stamp"), arg("ok"), arg("degraded") = false,
-           arg("reasons") = py::tuple())
+           arg("reasons") = py::tuple(), arg("guided") = false)
       .def(
           "pose",
           [](GuardThread& t, double t_stamp, double x, double y, double yaw, double speed) {

@@ -56,6 +56,9 @@ class SafeOutput(Strict):
     value: float = 0.0
     rate: float = Field(gt=0, description="unit of the actuator per second")
     hold_s: float = Field(default=0.0, ge=0, description="hold: seconds before the ramp begins")
+    start: Literal["output", "feedback"] = Field(
+        default="output", description="where it begins: the last output, or where the actuator is when it says so"
+    )
 
     @model_validator(mode="after")
     def _hold_has_a_time(self) -> SafeOutput:
@@ -134,7 +137,10 @@ class Guard(Strict):
     """The only writer on the wire: rate and freshness limits."""
 
     rate_hz: float = Field(gt=0, le=1000)
-    command_timeout_s: float = Field(gt=0)
+    command_timeout_s: float = Field(gt=0, description="an older command is not followed: the safe output begins")
+    command_lost_s: float | None = Field(
+        default=None, gt=0, description="age of a command from which only arming leaves the safe output; 4 timeouts"
+    )
     heartbeat_timeout_s: float = Field(gt=0)
     pose_timeout_s: float = Field(gt=0)
 
@@ -200,6 +206,9 @@ class Platform:
         if m.guard.command_timeout_s < shortest:
             what = f"command_timeout_s {m.guard.command_timeout_s} is shorter than two periods of the controller"
             raise self.error(("guard", "command_timeout_s"), f"{what}; at least {shortest:g} s is expected")
+        if m.guard.command_lost_s is not None and m.guard.command_lost_s < m.guard.command_timeout_s:
+            what = f"command_lost_s {m.guard.command_lost_s} is shorter than command_timeout_s"
+            raise self.error(("guard", "command_lost_s"), f"{what}; {m.guard.command_timeout_s:g} or more is expected")
         if m.guard.command_timeout_s * m.guard.rate_hz < 1.0:
             what = f"rate_hz {m.guard.rate_hz} gives no tick within command_timeout_s"
             raise self.error(("guard", "rate_hz"), f"{what}; at least {1 / m.guard.command_timeout_s:g} is expected")

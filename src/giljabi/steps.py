@@ -23,6 +23,8 @@ from giljabi.types import (
     Trajectory,
 )
 
+LOST = "lost"  # name of a part's problem that is a fault: nothing of what it gives may be followed
+
 
 class Estimator(Protocol):
     """Samples in, odometry out."""
@@ -33,7 +35,7 @@ class Estimator(Protocol):
         """Consumes samples (any order of stamps within a short window); None until initialised."""
 
     def health(self, now: float) -> Mapping[str, str]:
-        """Open problems by name; empty when the estimate may be used."""
+        """Open problems by name; empty when the estimate may be used. LOST: it may not even be used to stop by."""
 
 
 class Tracker(Protocol):

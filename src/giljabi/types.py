@@ -275,13 +275,15 @@ class Health:
     """Verdict of one part; `reasons` is empty when ready.
 
     degraded: the reasons forbid arming, but the planner can still bring the vehicle to its stop (the guard stays in
-    auto); otherwise reasons while armed are a fault and the guard goes to minimum risk.
+    auto); otherwise reasons while armed are a fault and the guard goes to minimum risk. guided: such a fault, but the
+    controller is sound and may bring the vehicle to rest there.
     """
 
     t: float
     name: str
     reasons: Sequence[str] = ()
     degraded: bool = False
+    guided: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ TABLE = EncodeTable(
 )
 CONFIG = GuardConfig((STEERING, THROTTLE), (TABLE,), 100.0, 0.15, 0.5, 0.3)
 COMMAND = {"steering": 0.1, "throttle": 1000.0}
+PATIENT = dataclasses.replace(CONFIG, command_lost_s=0.6)  # a late command is waited for
 
 
 @dataclasses.dataclass

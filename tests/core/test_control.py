@@ -16,6 +16,7 @@ from giljabi.control.ocp_tracking import OcpTrackingController
 from giljabi.models import build_model
 from giljabi.platform import Platform, load_platform
 from giljabi.registry import build_step
+from giljabi.topics import TRAJECTORY
 from giljabi.types import BadInputError, MissionPhase, Odometry, Trajectory
 
 
@@ -100,9 +101,9 @@ def test_stale_trajectory_is_braked_along_into_a_stop(car: Platform) -> None:
         plant.step(guard.output, 0.01)
     assert abs(plant.vx) < 0.05
     assert any("old: braking" in n for n in notes)
-    # 1 s at 8 m/s and 8^2 / (2 x 3) m of braking, on the circle about (0, 40).
+    # The plan's timeout at 8 m/s and 8^2 / (2 x 3) m of braking, on the circle about (0, 40).
     assert math.hypot(plant.x, plant.y - 40.0) == pytest.approx(40.0, abs=0.5)
-    assert 40.0 * plant.yaw == pytest.approx(8.0 + 8.0**2 / 6.0, abs=3.0)
+    assert 40.0 * plant.yaw == pytest.approx(8.0 * car.timeout_s(TRAJECTORY) + 8.0**2 / 6.0, abs=3.0)
 
 
 def _arc(t: float, speed: float, radius: float, n: int = 41, dt: float = 0.15) -> Trajectory:

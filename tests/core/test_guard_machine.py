@@ -14,7 +14,7 @@ from giljabi.wire import EncodeTable, WireChecksum, WireCounter, WireField, Wire
 
 RUNNING = ("auto", "manual", "policy")
 TICK = 0.01
-COMMAND_TIMEOUT, HEARTBEAT_TIMEOUT = 0.15, 0.5
+COMMAND_TIMEOUT, COMMAND_LOST, HEARTBEAT_TIMEOUT = 0.15, 0.4, 0.5
 ACTUATORS = (
     GuardActuator("steering", -0.5, 0.5, 0.8, safe_value=0.0, safe_rate=0.2, hold_s=0.3),
     GuardActuator("throttle", -9000.0, 4500.0, 20000.0, safe_value=-4500.0, safe_rate=10000.0),
@@ -43,7 +43,9 @@ NMEA = EncodeTable(
     "nmea",
     (WireMessage("rsa", 0.03, (WireField("steering", 57.3, decimals=3),), "$AGRSA,{steering},{A|V},,V"),),
 )
-CONFIG = GuardConfig(ACTUATORS, (CAN, NMEA), 1 / TICK, COMMAND_TIMEOUT, HEARTBEAT_TIMEOUT, 0.3)
+CONFIG = GuardConfig(
+    ACTUATORS, (CAN, NMEA), 1 / TICK, COMMAND_TIMEOUT, HEARTBEAT_TIMEOUT, 0.3, command_lost_s=COMMAND_LOST
+)
 
 anything = st.floats(allow_nan=True, allow_infinity=True)
 usual = st.floats(-1e5, 1e5) | st.floats(-0.5, 0.5)
@@ -62,6 +64,7 @@ class GuardMachine(RuleBasedStateMachine):
         self.may_run = False  # armed by request, and since then neither stopped nor in minimum risk
         self.accepted: dict[str, float] = {}  # stamp of the newest command taken, by source
         self.beat = -math.inf
+        self.guided = False  # what the newest heartbeat says
         self.counter: int | None = None
         self.output = self.guard.output()
 
@@ -81,10 +84,11 @@ class GuardMachine(RuleBasedStateMachine):
             assert set(names) == {"steering", "throttle"}
             self.accepted["auto"] = self.now
 
-    @rule(age=age, bad=st.sampled_from([(), (), (), ("x: broken",)]), degraded=st.booleans())
-    def heartbeat(self, age: float, bad: tuple[str, ...], degraded: bool) -> None:
-        if self.guard.heartbeat(self.now, self.now - age, bad, degraded) == "":
+    @rule(age=age, bad=st.sampled_from([(), (), (), ("x: broken",)]), degraded=st.booleans(), guided=st.booleans())
+    def heartbeat(self, age: float, bad: tuple[str, ...], degraded: bool, guided: bool) -> None:
+        if self.guard.heartbeat(self.now, self.now - age, bad, degraded, guided) == "":
             self.beat = self.now - age
+            self.guided = bool(bad) and guided and not degraded
 
     @rule(device=st.sampled_from(["vehicle", "bridge"]), is_open=st.booleans())
     def device(self, device: str, is_open: bool) -> None:
@@ -124,7 +128,7 @@ class GuardMachine(RuleBasedStateMachine):
         self.guard.set_device("vehicle", True, self.now)
         self.guard.set_device("bridge", True, self.now)
         assert self.guard.heartbeat(self.now, self.now) == ""
-        self.beat = self.now
+        self.beat, self.guided = self.now, False
         assert self.guard.submit("auto", self.now, self.now, {"steering": value, "throttle": value}) == ""
         self.accepted["auto"] = self.now
         assert self.guard.arm(self.now) == []
@@ -138,7 +142,7 @@ class GuardMachine(RuleBasedStateMachine):
         self._check(self.guard.step(self.now), dt)
         if self.guard.state(self.now).mode in RUNNING:
             source = self.guard.state(self.now).mode
-            assert self.now - self.accepted[source] <= COMMAND_TIMEOUT + 1e-9
+            assert self.now - self.accepted[source] <= COMMAND_LOST + 1e-9
             assert self.now - self.beat <= HEARTBEAT_TIMEOUT + 1e-9
 
     @rule(seconds=st.floats(0.02, 0.5), value=usual)
@@ -149,7 +153,7 @@ class GuardMachine(RuleBasedStateMachine):
             self.guard.submit("auto", self.now, self.now, {"steering": value, "throttle": -value})
             self.accepted["auto"] = self.now
             self.guard.heartbeat(self.now, self.now)
-            self.beat = self.now
+            self.beat, self.guided = self.now, False
             self._check(self.guard.step(self.now), TICK)
 
     @rule(wrong=st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -1e300]), n=st.integers(1, 30))
@@ -175,8 +179,12 @@ class GuardMachine(RuleBasedStateMachine):
         for a in ACTUATORS:
             assert math.isfinite(output[a.name])
             assert a.min <= output[a.name] <= a.max
-            rate = a.rate_max if state.mode in RUNNING else a.safe_rate
+            driven = self.guided if state.mode == "minimum_risk" else self._followed(state.mode)
+            rate = a.rate_max if driven else a.safe_rate
             assert abs(output[a.name] - self.output[a.name]) <= rate * (dt + 1e-9) + 1e-9  # 1e-9 s: sums of ticks
+            if not driven:  # never away from the safe value
+                before, after = (abs(v[a.name] - a.safe_value) for v in (self.output, output))
+                assert after <= before + 1e-9
         self.output = output
         for device, data in frames:
             if device == "bridge":
@@ -192,6 +200,10 @@ class GuardMachine(RuleBasedStateMachine):
             assert bool(enable) == self.armed
             assert self.counter is None or counter == (self.counter + 1) % 256
             self.counter = counter
+
+    def _followed(self, mode: str) -> bool:
+        """A source leads and its newest command is young enough to go out."""
+        return mode in RUNNING and self.now - self.accepted[mode] <= COMMAND_TIMEOUT + 1e-9
 
     @invariant()
     def armed_only_by_request(self) -> None:

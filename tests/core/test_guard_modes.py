@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
+from collections.abc import Mapping
 
 import pytest
-from guard_rig import COMMAND, CONFIG, DT, T0, Rig
+from guard_rig import COMMAND, CONFIG, DT, PATIENT, STEERING, T0, THROTTLE, Rig
 
 from giljabi.safety.guard import Guard
 
@@ -122,6 +124,128 @@ def test_tiny_step_back_is_no_fault(rig: Rig) -> None:
     assert rig.mode == "auto"
 
 
+# --- late commands --------------------------------------------------------------------------------
+
+
+def test_a_late_command_starts_the_safe_output_and_the_next_one_ends_it() -> None:
+    rig = Rig(PATIENT)
+    rig.arm()
+    rig.run(0.5)
+    rig.run(0.14, None)
+    assert rig.guard.output()["throttle"] == pytest.approx(1000.0)
+    rig.run(0.26, None)
+    assert rig.mode == "auto"
+    assert "no command from 'auto' for 0.40 s" in rig.reasons
+    assert rig.guard.output()["throttle"] == pytest.approx(1000.0 - 10000.0 * 0.25, abs=200.0)
+    assert rig.guard.output()["steering"] == pytest.approx(0.1)  # its hold has begun
+    before = rig.guard.output()["throttle"]
+    rig.run(DT)
+    assert (rig.mode, rig.reasons) == ("auto", "")
+    assert 0.0 < rig.guard.output()["throttle"] - before <= 20000.0 * DT + 1e-6  # no jump back
+    rig.run(0.5)
+    assert rig.guard.output()["throttle"] == pytest.approx(1000.0)
+    assert any("commands again" in e.what for e in rig.guard.events()[1])
+
+
+def test_lost_commands_end_auto_for_good_and_do_not_begin_the_hold_again() -> None:
+    rig = Rig(PATIENT)
+    rig.arm()
+    rig.run(0.5)
+    rig.run(0.59, None)
+    assert rig.mode == "auto"
+    rig.run(0.02, None)
+    assert rig.mode == "minimum_risk"
+    rig.run(0.5)  # commands are back
+    assert rig.mode == "minimum_risk"
+    assert rig.guard.output()["steering"] == pytest.approx(0.1)  # late for 0.16 s, held until 1.16 s
+    rig.run(0.3)
+    assert rig.guard.output()["steering"] < 0.09
+
+
+def test_a_fault_ends_auto_while_a_command_is_late() -> None:
+    rig = Rig(PATIENT)
+    rig.arm()
+    rig.run(0.5)
+    rig.run(0.3, None)
+    rig.guard.heartbeat(rig.now, rig.now, ["odom: no estimate"], guided=True)
+    rig.n += 1
+    rig.step()
+    assert rig.mode == "minimum_risk"
+    rig.run(0.5, COMMAND)
+    assert rig.guard.output()["throttle"] == -4500.0  # a source that was late is not sound
+
+
+# --- minimum risk by a sound source ---------------------------------------------------------------
+
+
+BRAKE = {"steering": -0.2, "throttle": -2000.0}
+
+
+def guided(rig: Rig, seconds: float, command: Mapping[str, float] | None = BRAKE, level: str = "guided") -> None:
+    """Steps with the planner's silence in the heartbeat."""
+    reasons = [] if level == "ok" else ["planner: no word for 2.1 s"]
+    for _ in range(round(seconds / DT)):
+        rig.n += 1
+        if command is not None:
+            rig.guard.submit("auto", rig.now, rig.now, command)
+        rig.guard.heartbeat(rig.now, rig.now, reasons, level == "degraded", level == "guided")
+        rig.step()
+
+
+def test_a_sound_source_brings_the_vehicle_to_rest_in_minimum_risk(rig: Rig) -> None:
+    rig.arm()
+    rig.run(0.5)
+    guided(rig, 1.0)
+    assert rig.mode == "minimum_risk"
+    assert rig.reasons.startswith("supervisor: planner: no word")
+    assert rig.guard.output() == pytest.approx(BRAKE)
+    assert rig.last("throttle").enable
+
+
+@pytest.mark.parametrize("level", ["ok", "degraded", "fault"])
+def test_it_ends_for_good_when_the_supervisor_says_anything_else(rig: Rig, level: str) -> None:
+    rig.arm()
+    rig.run(0.5)
+    guided(rig, 1.0)
+    guided(rig, 0.02, level=level)
+    guided(rig, 3.0)
+    assert rig.mode == "minimum_risk"
+    assert rig.guard.output() == {"steering": 0.0, "throttle": -4500.0}
+    assert any("no longer stops the vehicle" in e.what for e in rig.guard.events()[1])
+
+
+def test_it_ends_when_its_commands_or_the_heartbeat_stop(rig: Rig) -> None:
+    rig.arm()
+    rig.run(0.5)
+    guided(rig, 0.5)
+    guided(rig, 2.6, None)
+    assert rig.guard.output() == {"steering": 0.0, "throttle": -4500.0}
+    other = Rig()
+    other.arm()
+    other.run(0.5)
+    guided(other, 0.5)
+    for _ in range(300):
+        other.n += 1
+        other.guard.submit("auto", other.now, other.now, BRAKE)
+        other.step()
+    assert other.guard.output() == {"steering": 0.0, "throttle": -4500.0}
+
+
+def test_stop_and_disarm_end_it(rig: Rig) -> None:
+    rig.arm()
+    rig.run(0.5)
+    guided(rig, 0.5)
+    rig.guard.stop(rig.now)
+    guided(rig, 3.0)
+    assert (rig.mode, rig.guard.output()["throttle"]) == ("stopped", -4500.0)
+    other = Rig()
+    other.arm()
+    guided(other, 0.5)
+    other.guard.disarm(other.now)
+    guided(other, 3.0)
+    assert (other.mode, other.guard.output()["throttle"]) == ("standby", -4500.0)
+
+
 # --- safe output -----------------------------------------------------------------------------------
 
 
@@ -157,6 +281,29 @@ def test_safe_output_is_never_a_frozen_frame(rig: Rig) -> None:
     rig.run(0.5, None)
     counters = [f.counter for f in rig.frames if f.name == "steering"]
     assert all((b - a) % 16 == 1 for a, b in itertools.pairwise(counters))
+
+
+def test_safe_output_starts_where_the_actuator_is_when_the_file_says_so() -> None:
+    steering = dataclasses.replace(STEERING, safe_from_feedback=True)
+    rig = Rig(dataclasses.replace(CONFIG, actuators=(steering, THROTTLE)))
+    rig.arm()
+    rig.run(1.0)
+    rig.guard.feedback(rig.now, "steering", 0.04)
+    rig.guard.feedback(rig.now, "throttle", -3000.0)
+    rig.guard.stop(rig.now)
+    rig.run(0.1, None)
+    assert rig.guard.output()["steering"] == pytest.approx(0.04)  # held there, not at the 0.1 that was asked for
+    assert rig.guard.output()["throttle"] == pytest.approx(0.0, abs=0.1)  # from the last output
+    rig.run(0.1)
+    assert rig.guard.arm(rig.now) == []
+    rig.run(1.0)
+    rig.guard.stop(rig.now)  # its feedback is old
+    rig.run(0.1, None)
+    assert rig.guard.output()["steering"] == pytest.approx(0.1)
+    rig.guard.feedback(rig.now, "steering", 9.0)  # nonsense stays inside the limits
+    rig.guard.arm(rig.now)
+    rig.run(0.1, None)
+    assert abs(rig.guard.output()["steering"]) <= 0.5
 
 
 # --- stop, disarm, arming again --------------------------------------------------------------------

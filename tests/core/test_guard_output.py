@@ -118,6 +118,8 @@ def changed(**values: object) -> GuardConfig:
         (changed(command_timeout_s=0.001), "tick"),
         (changed(heartbeat_timeout_s=math.inf), "heartbeat_timeout_s"),
         (changed(pose_timeout_s=0.0), "pose_timeout_s"),
+        (changed(command_lost_s=-0.1), "command_lost_s"),
+        (changed(command_lost_s=math.nan), "command_lost_s"),
         (changed(actuators=()), "actuator"),
         (changed(sources=()), "source"),
         (changed(actuators=(STEERING, STEERING)), "twice"),

@@ -30,6 +30,7 @@ def told(*steps: tuple[Health, MissionPhase | None]) -> list[str]:
     return planner.told
 
 
+GUIDED = Health(0.0, "supervisor", ("planner: no word for 3.1 s",), guided=True)
 RUNNING, PAUSED = MissionPhase.RUNNING, MissionPhase.PAUSED
 
 
@@ -58,3 +59,8 @@ def test_a_persons_word_counts() -> None:
     hold.forget()  # somebody paused it too
     hold.step(WELL, PAUSED, planner)  # type: ignore[arg-type]
     assert planner.told == ["pause"]
+
+
+def test_after_a_fault_nothing_goes_on_by_itself() -> None:
+    assert told((DEGRADED, RUNNING), (FAULT, PAUSED), (WELL, PAUSED)) == ["pause"]
+    assert told((GUIDED, RUNNING), (GUIDED, PAUSED), (WELL, PAUSED)) == ["pause"]

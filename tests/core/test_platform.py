@@ -193,6 +193,7 @@ def test_error_names_the_file_not_the_value_of_a_big_part(tmp_path: Path, ship: 
 
 class Options(Strict):
     talker: str = "II"
+    speed_std_mps: float = 0.2
     commands: dict[str, Any]
 
 

@@ -189,6 +189,38 @@ def test_failed_mission_is_a_reason(rig: Rig) -> None:
     assert verdict.degraded
 
 
+def test_silent_planner_is_a_fault_that_the_controller_can_handle(rig: Rig) -> None:
+    """At 2 Hz three plans are 1.5 s: twice that, and what is confirmed."""
+    rig.step(10)
+    rig.mission = MissionState(rig.now, MissionPhase.RUNNING, 0.4, 100.0, 0.0, "following")
+    took = rig.until(lambda v: bool(v.reasons))
+    assert 3.0 < took <= 3.4
+    verdict = rig.step()
+    assert verdict.reasons[0].startswith("planner: no word for 3.")
+    assert (verdict.degraded, verdict.guided) == (False, True)
+    rig.silence("gnss")
+    assert rig.step(50).guided  # and a sensor beside it does not change that
+    rig.silence("odom")
+    verdict = rig.step(10)
+    assert (verdict.degraded, verdict.guided) == (False, False)
+
+
+def test_controller_that_does_not_stop_in_the_promised_time_is_relieved(rig: Rig) -> None:
+    rig.mission = MissionState(rig.now, MissionPhase.RUNNING, 0.4, 100.0, 0.0, "following")
+    rig.until(lambda v: v.guided)
+    took = rig.until(lambda v: not v.guided)
+    assert took == pytest.approx(60.0, abs=0.5)
+    assert rig.step().reasons
+
+
+def test_what_a_part_calls_lost_is_a_fault(rig: Rig) -> None:
+    rig.step(10)
+    rig.health["estimator"] = {"lost": "nothing has told the speed for 6.8 s", "gnss": "no usable fix for 6.8 s"}
+    verdict = rig.step(5)
+    assert verdict.reasons[0] == "estimator: nothing has told the speed for 6.8 s"
+    assert (verdict.degraded, verdict.guided) == (False, False)
+
+
 def test_degraded_for_longer_than_the_promised_stop_is_a_fault(rig: Rig) -> None:
     """The planner had its time to stop; if the vehicle is still waiting, the guard takes over."""
     rig.step(10)

@@ -51,7 +51,7 @@ def test_sources_of_a_topic_keep_its_row() -> None:
 def test_services_of_the_contract() -> None:
     kinds = {s.name: s.type for s in SERVICES}
     assert kinds["arm"] == "std_srvs/SetBool"
-    assert kinds["stop"] == "std_srvs/Trigger"
+    assert kinds["stop"] == kinds["release"] == "std_srvs/Trigger"
     assert {"mission/start", "mission/pause", "mission/resume"} <= set(kinds)
 
 

@@ -352,7 +352,7 @@ def test_mission(t: float, phase: MissionPhase, progress: float, to_go: float, c
 def test_state_and_health(t: float, armed: bool, reasons: list[str]) -> None:
     s = StackState(t, "auto", armed, tuple(reasons))
     assert status.state_from_msg(wire(status.state_to_msg(s))) == s
-    h = Health(t, "supervisor", tuple(reasons), degraded=armed)
+    h = Health(t, "supervisor", tuple(reasons), degraded=armed, guided=not armed)
     assert status.health_from_msg(wire(status.health_to_msg(h))) == h
     part = status.PartHealth(t, "/ship/planner", {f"problem {i}": r for i, r in enumerate(reasons)})
     assert status.diagnostics_from_msg(wire(status.diagnostics_to_msg([part]))) == [part]

@@ -43,12 +43,13 @@ class Bench:
         self.state: StackState | None = None
         self.beating = self.commanding = True
         self.rudder, self.throttle, self.age = 0.0, 0.0, 0.0
+        self.manual: float | None = None  # rudder of the joystick, while a hand is on it
         self.reasons: tuple[str, ...] = ()
         row = topics.STATE
         node.create_subscription(message_class(row.message), row.name, self._take_state, qos_profile(row.qos))
         self._publishers = {
             row: node.create_publisher(message_class(row.message), row.name, qos_profile(row.qos))
-            for row in (topics.HEARTBEAT, topics.ODOM, topics.ACTUATOR_COMMANDS.at("auto"))
+            for row in (topics.HEARTBEAT, topics.ODOM, *(topics.ACTUATOR_COMMANDS.at(s) for s in ("auto", "manual")))
         }
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._play, daemon=True)
@@ -76,6 +77,9 @@ class Bench:
                 values = {"rudder": self.rudder, "throttle": self.throttle}
                 command = ActuatorCommand(now - self.age, "auto", values)
                 self._send(topics.ACTUATOR_COMMANDS.at("auto"), convert.command_to_msg(command, SLOTS))
+            if self.manual is not None:
+                by_hand = ActuatorCommand(now, "manual", {"rudder": self.manual, "throttle": 0.0})
+                self._send(topics.ACTUATOR_COMMANDS.at("manual"), convert.command_to_msg(by_hand, SLOTS))
 
     def _send(self, row: Any, msg: Any) -> None:
         self._publishers[row].publish(msg)
@@ -198,6 +202,30 @@ def test_stop_works_while_commands_go_on(bench: Bench) -> None:
     assert {v for _, v in bench.bridge.orders("ROR", since)} == {0.0}
     assert bench.state is not None
     assert bench.state.mode == "stopped"
+    check_wire(bench)
+
+
+def test_after_a_stop_arming_leads_on_and_after_manual_the_service_release_does(bench: Bench) -> None:
+    bench.armed()
+    bench.order(0.2)
+    assert call(bench.node, topics.STOP).success
+    wait("safe rudder", lambda: abs(bench.rudder_now()) < 0.002)
+    answer = call(bench.node, topics.RELEASE)
+    assert not answer.success
+    assert "the mode is stopped" in answer.message
+    assert "arm" in answer.message
+    bench.armed()
+    wait("the order again", lambda: abs(bench.rudder_now() - 0.2) < 0.002)
+    bench.manual = -0.3
+    wait("manual", lambda: bench.state and bench.state.mode == "manual")
+    wait("the hand's rudder", lambda: abs(bench.rudder_now() + 0.3) < 0.002)
+    bench.manual = None
+    time.sleep(0.2)  # a command under way would take the lead again
+    answer = call(bench.node, topics.RELEASE)
+    assert (answer.success, answer.message) == (True, "auto leads")
+    wait("the order again", lambda: abs(bench.rudder_now() - 0.2) < 0.002)
+    assert bench.state is not None
+    assert bench.state.mode == "auto"
     check_wire(bench)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import itertools
 import json
 import math
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 from giljabi.cli import main
-from giljabi.types import BadInputError
+from giljabi.types import BadInputError, MissionPhase
+from giljabi_sim import judge
 from giljabi_sim.lockstep import LockStep, Result
 from giljabi_sim.scenario import load_scenario
 
@@ -72,11 +74,46 @@ def test_car_laps_past_the_van() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ship_gnss_lost", "ship_planner_silent", "car_controller_silent"])
+@pytest.mark.parametrize(
+    "name", ["ship_gnss_lost", "ship_gnss_log_lost", "ship_planner_silent", "car_controller_silent"]
+)
 def test_faults_end_at_standstill_and_are_consumed(name: str) -> None:
     _, result = run(name)
     assert all(held(result.report).values()), result.report
     assert all(f["consumed"] for f in result.report["faults"])
+
+
+WEATHER = "world={wind: {speed: 5.0, from_deg: 250.0, gust: 1.0}, current: {speed: 0.15, to_deg: 120.0}}"
+
+
+@pytest.mark.slow
+def test_a_planner_that_comes_back_changes_nothing_by_itself() -> None:
+    """It is found paused, the guard keeps the safe output, and the ship stays where she stopped."""
+    loop, result = run(
+        "ship_planner_silent", "faults=[{what: silent, where: planner, begin: 40, end: 52}]", WEATHER,
+        "asserts=[{name: stays, expression: \"t < 44 or mode == 'minimum_risk'\", always: true}]",
+    )  # fmt: skip
+    assert held(result.report) == {"stays": True}
+    assert result.report["path_m"] < 190.0
+    state = loop.stack.state(result.report["t_end_s"])
+    assert state.reasons[0].startswith("supervisor: planner: no word for ")
+    assert loop.stack.latest.mission is not None
+    assert loop.stack.latest.mission.phase is MissionPhase.PAUSED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ship_planner_silent", "ship_gnss_lost"])
+def test_a_stop_in_wind_and_current_settles(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Along the body, which is all that one propeller can hold; no swinging about the place of the stop."""
+    monkeypatch.setattr(judge, "PATIENCE", 1e9)
+    loop = LockStep(load_scenario(name, [WEATHER, "duration_s=101", "asserts=[]"]))
+    speeds = []
+    for tick in range(round(100.0 * loop._rate)):
+        loop._tick(tick / loop._rate)
+        if tick > 70.0 * loop._rate:
+            speeds.append(loop.simulation.world.own.vx)
+    assert max(abs(v) for v in speeds) < 0.15
+    assert sum(a * b < 0.0 for a, b in itertools.pairwise(speeds)) <= 2
 
 
 def test_dead_commands_stop_the_car_by_its_own_watchdog() -> None:

@@ -61,6 +61,7 @@ class Guard:
         ok: bool,
         degraded: bool = False,
         reasons: typing.Any = (),
+        guided: bool = False,
     ) -> str:
         """
         Takes the supervisor's verdict; returns '' or why it was refused.
@@ -148,6 +149,7 @@ class GuardThread:
         ok: bool,
         degraded: bool = False,
         reasons: typing.Any = (),
+        guided: bool = False,
     ) -> str: ...
     def loop(self) -> dict[str, float]:
         """

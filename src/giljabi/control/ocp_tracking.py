@@ -19,6 +19,8 @@ from giljabi.types import ActuatorCommand, Array, JointState, Odometry, Trajecto
 from giljabi.yaml_file import Strict
 
 LATERAL_SHARE = 1.2  # tracking needs some room beyond what a plan may use
+NEAR_REST = 4.0  # standstill speeds; below, a vehicle whose reference rests is brought to rest, not to a point
+LEAVE_REST = 2.0  # standstill speeds; above, a vehicle that was held is brought to rest again
 
 
 class TrackingOptions(Strict):
@@ -36,6 +38,7 @@ class TrackingOptions(Strict):
     observer_bandwidth: float | None = Field(default=None, gt=0, description="rad/s; 1 over the horizon")
     actuator_lag_s: float | None = Field(default=None, ge=0, description="lag of the actuators the observer assumes")
     standstill_speed: float | None = Field(default=None, gt=0, description="m/s below which the vehicle is held")
+    rest_s: float | None = Field(default=None, gt=0, description="time constant of a stop's end; 0.25 to rest")
 
 
 class OcpTrackingController:
@@ -67,6 +70,9 @@ class OcpTrackingController:
             0.3 * limits.speed_max,
         )
         self._still = o.standstill_speed if o.standstill_speed is not None else 0.02 * limits.speed_max
+        self._rest_s = o.rest_s if o.rest_s is not None else 0.25 * to_rest
+        self._held = False  # the vehicle has come to rest and is held by its safe outputs
+        self._still_since = math.inf
         self._observer = DisturbanceObserver(self.model, bandwidth, 4.0 * self._still, most, lag)
         self._odom_timeout = platform.timeout_s(ODOM)
         # A plan may be missed; a planner that is slow by design is not a fault.
@@ -98,10 +104,10 @@ class OcpTrackingController:
         odom = carried(odom, min(now + self._delay, odom.t + self._odom_timeout + self._delay))
         path = self._path(now, odom, trajectory)
         motion = motion_of(path, now + self._delay - path.t + self._times)
-        speed = float(np.hypot(odom.velocity[0], odom.velocity[1]))
-        if speed < 2.0 * self._still and np.all(np.abs(motion.speed) < self._still):
+        resting = self._resting(now, odom, motion)
+        if resting is not None:
             self._warm = None
-            return self._limited(now, last_output, self._hold())
+            return self._limited(now, last_output, resting)
         return self._limited(now, last_output, self._track(now, odom, joints, motion, last_output, bias))
 
     def _refused(self, now: float, odom: Odometry, last_output: Mapping[str, float]) -> str:
@@ -194,9 +200,26 @@ class OcpTrackingController:
         i = np.minimum((at[:-1] / self._dt).astype(int), len(u) - 1)
         return moved, u[i]
 
-    def _hold(self) -> dict[str, float]:
-        """Standstill: every actuator at its safe value from the platform file."""
-        return {name: a.safe.value for name, a in self.platform.model.actuators.items()}
+    def _resting(self, now: float, odom: Odometry, motion: Motion) -> dict[str, float] | None:
+        """What brings or keeps the vehicle at rest where the reference rests; None while there is a way to follow.
+
+        Judged along the body: a vessel in a cross current cannot be at rest across it. The place is not regulated,
+        or delays of sensors and drives would make it swing about it. Between held and let go lies a hysteresis.
+        """
+        speed = float(odom.velocity[0])
+        if not np.all(np.abs(motion.speed) < self._still) or abs(speed) > NEAR_REST * self._still:
+            self._held, self._still_since = False, math.inf
+            return None
+        self._still_since = min(self._still_since, now) if abs(speed) < self._still else math.inf
+        # Rest must last: drives that answer late still carry the vehicle through standstill.
+        lasted = now - self._still_since >= 0.4 * self._rest_s
+        self._held = lasted or (self._held and abs(speed) < LEAVE_REST * self._still)
+        if self._held:
+            return {name: a.safe.value for name, a in self.platform.model.actuators.items()}
+        most = self.platform.model.limits.deceleration_max
+        slowing = np.array([-np.clip(speed / self._rest_s, -most, most)])
+        motion = Motion(odom.position[None, :2], np.array([odom.yaw]), np.array([speed]), slowing, np.zeros(1))
+        return self.model.actuators(self.model.reference(motion)[0])
 
     def _limited(self, now: float, last: Mapping[str, float], wanted: dict[str, float]) -> ActuatorCommand | None:
         """Inside each actuator's range, and inside its rate from the last output."""

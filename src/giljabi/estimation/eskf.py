@@ -16,9 +16,10 @@ import numpy as np
 from giljabi._core import estimation as core
 from giljabi.estimation.checks import fault
 from giljabi.estimation.fusion import GIVE_UP_S, UNKNOWN_YAW_STD, Fusion, Memory
-from giljabi.estimation.options import EskfOptions
+from giljabi.estimation.options import EskfOptions, speed_lost
 from giljabi.frames import LocalFrame
 from giljabi.platform import Platform
+from giljabi.steps import LOST
 from giljabi.types import Detections, GeoDetections, Odometry, Origin, Sample
 
 FUTURE_S = 0.5  # a stamp further ahead than this is refused; a nearer one waits for its time
@@ -41,6 +42,7 @@ class EskfEstimator:
         self._fusion = Fusion(platform, self._options)
         self._required_imu = self._fusion.mounting.required("imu")
         self._fix_timeout = self._fusion.mounting.timeout("gnss", 2.0)
+        self._speed_lost_s, self._speed_std_max = speed_lost(self._options, platform.model.limits)
         self._waiting: list[Sample] = []
         self._done: deque[_Done] = deque()
         self._before: tuple[core.Eskf, Memory] = self._fusion.save()
@@ -146,14 +148,17 @@ class EskfEstimator:
         f, u = self._scratch, self._fusion.input()
         f.assign(self._fusion.filter)
         f.predict(now - m.t, u)
-        pose_cov = f.pose_cov
+        pose_cov, twist_cov = f.pose_cov, f.twist_cov(u)
+        place, speed = self._fusion.drift(now)
+        pose_cov[[0, 1], [0, 1]] += place**2
+        twist_cov[[0, 1], [0, 1]] += speed**2
         if not m.aligned:
             pose_cov[5, :5] = pose_cov[:5, 5] = 0.0
             pose_cov[5, 5] = UNKNOWN_YAW_STD**2
             # base_link is somewhere around the antenna.
             around = self._fusion.mounting.lever("gnss", "gnss")[:2]
             pose_cov[[0, 1], [0, 1]] += float(around @ around)
-        return Odometry(now, f.position, f.quaternion, f.velocity_body, f.rate(u), pose_cov, f.twist_cov(u))
+        return Odometry(now, f.position, f.quaternion, f.velocity_body, f.rate(u), pose_cov, twist_cov)
 
     def health(self, now: float) -> Mapping[str, str]:
         """Open problems by name; empty when the estimate may be used."""
@@ -170,7 +175,8 @@ class EskfEstimator:
         if now - m.fix_t > self._fix_timeout:
             yield "gnss", f"no usable fix for {now - m.fix_t:.1f} s"
         f = self._fusion.filter
-        std = math.sqrt(float(np.max(np.diag(f.covariance)[:2])))
+        yield from self._lost(now)
+        std = math.hypot(math.sqrt(float(np.max(np.diag(f.covariance)[:2]))), self._fusion.drift(now)[0])
         if std > o.position_std_max:
             yield "position", f"uncertain by {std:.0f} m; {o.position_std_max:.0f} m is the limit"
         if not m.aligned:
@@ -185,3 +191,13 @@ class EskfEstimator:
         for kind, streak in m.streaks.items():
             if streak.count >= 3:
                 yield f"{kind} rejected", f"{streak.count} in a row for {streak.last_t - streak.first_t:.1f} s"
+
+    def _lost(self, now: float) -> Iterator[tuple[str, str]]:
+        """A speed that is nobody's measurement any more is no speed to stop by."""
+        silent = now - self._fusion.memory.speed_t
+        ahead = float(self._fusion.filter.twist_cov(self._fusion.input())[0, 0])
+        std = math.hypot(math.sqrt(ahead), self._fusion.drift(now)[1])
+        if silent > self._speed_lost_s:
+            yield LOST, f"nothing has told the speed for {silent:.1f} s; {self._speed_lost_s:.1f} s is the limit"
+        elif std > self._speed_std_max:
+            yield LOST, f"speed is uncertain by {std:.1f} m/s; {self._speed_std_max:.1f} m/s is the limit"

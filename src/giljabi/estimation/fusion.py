@@ -74,6 +74,8 @@ class Memory:
     course_t: float = -math.inf
     model_t: float = -math.inf
     log_t: float = -math.inf
+    speed_t: float = -math.inf  # newest sample that told something of the speed
+    by_log_t: float = math.inf  # since when the log has carried the estimate on; inf: it does not
     current: tuple[float, float] | None = None  # east, north [m/s]: what the log misses
     streaks: dict[str, Streak] = field(default_factory=dict)
 
@@ -210,6 +212,7 @@ class Fusion:
         lever = self._lever(s.source)
         if two_d:
             z[2], std[2] = f.position[2] + lever[2], NAN
+        self._end_of_log(s.t)
         z = z + self.options.gnss_delay_s * f.velocity
         flat, level = np.array([z[0], z[1], NAN]), np.array([NAN, NAN, z[2]])
         reason = ""
@@ -220,7 +223,7 @@ class Fusion:
                 self._doubt_velocity(s.t)
                 reason = ""
         if not reason:
-            m.fix_t = s.t
+            m.fix_t = m.speed_t = s.t
             self._settle("position")
         if not two_d and not f.update_position(level, std, lever).accepted:
             if self._believe("height", s.t, z[2:], 6.0 * std[2], 1.5 * self.limits.speed_max):
@@ -268,7 +271,7 @@ class Fusion:
         if m.turn_rate:
             spread[11] = 0.3 * self.limits.yaw_rate_max
         f.covariance = np.diag(np.square(spread))
-        m.initialised, m.fix_t, m.t = True, s.t, max(m.t, s.t)
+        m.initialised, m.fix_t, m.speed_t, m.t = True, s.t, s.t, max(m.t, s.t)
         self._course(s.t)
         return ""
 
@@ -287,6 +290,7 @@ class Fusion:
         m.velocity = (s.t, s)
         if not m.initialised:
             return ""
+        self._end_of_log(s.t)
         lag, lag_std = self._lag(s.t)
         std = math.hypot(max(s.std, self.options.velocity_std_min), lag_std)
         lever = self._lever(s.source)
@@ -297,7 +301,7 @@ class Fusion:
                 f.reset_velocity(s.velocity_enu, np.full(3, 2.0 * std))
                 reason = ""
         if not reason:
-            m.velocity_t = s.t
+            m.velocity_t = m.speed_t = s.t
             self._settle("velocity")
             if m.wheels is not None:
                 speed = float(np.hypot(s.velocity_enu[0], s.velocity_enu[1]))
@@ -380,19 +384,42 @@ class Fusion:
             return ""
         yaw = float(f.yaw)
         if s.t - max(m.fix_t, m.velocity_t) < FRESH_S:
+            m.speed_t = s.t
             seen = f.velocity[:2] - s.speed * np.array([math.cos(yaw), math.sin(yaw)])
             old = np.array(m.current) if m.current else seen
             k = min(1.0, max(0.0, s.t - m.log_t) / 30.0)
             east, north = (old + k * (seen - old)).tolist()
             m.current, m.log_t = (east, north), s.t
             return ""
-        if s.t - m.log_t < 0.9:
-            return ""
-        m.log_t = s.t
         east, north = m.current or (0.0, 0.0)
-        std = math.hypot(s.std, self.options.current_std * (0.4 if m.current else 1.0))
         along = s.speed + east * math.cos(yaw) + north * math.sin(yaw)
-        return "" if f.update_body_velocity(np.array([along, NAN, NAN]), np.full(3, std)).accepted else "log disagrees"
+        # The current's error lasts: it is no noise of the log, or the speed would lag by it; `drift` accounts for it.
+        spread = s.std if math.isfinite(m.by_log_t) else math.hypot(s.std, self.current_std)
+        if not f.update_body_velocity(np.array([along, NAN, NAN]), np.full(3, spread)).accepted:
+            return "log disagrees"
+        m.log_t = m.speed_t = s.t
+        m.by_log_t = min(m.by_log_t, s.t)
+        return ""
+
+    @property
+    def current_std(self) -> float:
+        """What is not known of the current [m/s]."""
+        return self.options.current_std * (0.4 if self.memory.current else 1.0)
+
+    def drift(self, t: float) -> tuple[float, float]:
+        """What an unknown current has added since the log carries the estimate on: std of position [m], speed [m/s]."""
+        lasted = t - self.memory.by_log_t
+        return (self.current_std * lasted, self.current_std) if lasted >= 0.0 else (0.0, 0.0)
+
+    def _end_of_log(self, t: float) -> None:
+        """The receiver is back: the filter learns how far the current may have carried it."""
+        place, speed = self.drift(t)
+        if speed > 0.0:
+            p = self.filter.covariance
+            p[[0, 1], [0, 1]] += place**2
+            p[[3, 4], [3, 4]] += speed**2
+            self.filter.covariance = p
+        self.memory.by_log_t = math.inf
 
     # --- what the vehicle is known to do ---
 
@@ -463,5 +490,7 @@ class Fusion:
         return streak.count >= 3 and t - streak.first_t >= self.options.recovery_s
 
     def _settle(self, kind: str) -> None:
+        if kind == "wheels":
+            self.memory.speed_t = self.memory.t
         if kind in self.memory.streaks:
             self.memory.streaks = {k: v for k, v in self.memory.streaks.items() if k != kind}

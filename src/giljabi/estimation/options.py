@@ -37,12 +37,27 @@ class EskfOptions(Strict):
     window_s: float = Field(default=0.5, ge=0, description="how late a sample may come and still count")
     position_std_max: float = Field(default=10.0, gt=0, description="m, above it health complains")
     heading_std_max: float = Field(default=0.3, gt=0, description="rad, above it health complains")
+    speed_lost_s: float | None = Field(
+        default=None, gt=0, description="s without any source of speed; half of the time from rest to full speed"
+    )
+    speed_std_max: float | None = Field(default=None, gt=0, description="m/s that lose the speed; 0.3 speed_max")
 
 
 def missing_acceleration_density(limits: Limits) -> tuple[float, float, float]:
     """Noise of an acceleration that nothing measures [m/s^2/sqrt(Hz)]: half of what the vehicle can do."""
     along = 0.5 * max(limits.acceleration_max, limits.deceleration_max)
     return along, 0.5 * min(limits.lateral_acceleration_max, along + 0.5 * limits.lateral_acceleration_max), 0.1
+
+
+def speed_lost(options: EskfOptions, limits: Limits) -> tuple[float, float]:
+    """When the speed is lost: (s without a source, m/s of uncertainty).
+
+    In the first time the vehicle may have changed its speed by half of what it can do, unseen.
+    """
+    quickest = max(limits.acceleration_max, limits.deceleration_max)
+    silent = options.speed_lost_s if options.speed_lost_s is not None else 0.5 * limits.speed_max / quickest
+    std = options.speed_std_max if options.speed_std_max is not None else 0.3 * limits.speed_max
+    return silent, std
 
 
 def turn_rate_density(limits: Limits) -> float:

@@ -1,4 +1,4 @@
-"""Drivers node: bytes to samples, and the guard, the only writer on the wire; services arm and stop."""
+"""Drivers node: bytes to samples, and the guard, the only writer on the wire; services arm, stop and release."""
 
 from __future__ import annotations
 
@@ -144,6 +144,7 @@ class DriversNode(StackNode):
         self.subscribe(topics.ODOM, convert.odom_from_msg, self._take_odom)
         self.serve(topics.ARM, self._arm)
         self.serve(topics.STOP, self._stop)
+        self.serve(topics.RELEASE, self._give_back)
 
     def _take_command(self, command: ActuatorCommand) -> None:
         if self.guard is not None:
@@ -170,6 +171,16 @@ class DriversNode(StackNode):
         if self.guard is not None:
             self.guard.stop()
         return True, "safe outputs until armed again"
+
+    def _give_back(self, request: Any) -> tuple[bool, str]:
+        """Manual gives its lead back; the guard answers with who leads now, or why nobody does."""
+        state = self.guard.state() if self.guard is not None else None
+        if state is None or state.mode != MANUAL:
+            mode = "nobody leads" if state is None else f"the mode is {state.mode.replace('_', ' ')}"
+            return False, f"{mode}; only {MANUAL} gives its lead back (after a stop or a fault: arm)"
+        self.guard.release(MANUAL)
+        state = self.guard.state()
+        return state.mode in SOURCES, "; ".join(state.reasons) or f"{state.mode} leads"
 
     # --- health ---
 

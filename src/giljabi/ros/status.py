@@ -83,14 +83,19 @@ def health_to_msg(s: Health) -> DiagnosticStatus:
     """Health: error while there are reasons, warning while the vehicle can still stop by itself."""
     bad = DiagnosticStatus.WARN if s.degraded else DiagnosticStatus.ERROR
     level = bad if s.reasons else DiagnosticStatus.OK
-    values = {"t_s": repr(float(s.t)), "degraded": str(s.degraded).lower(), **_numbered(s.reasons)}
+    values = {
+        "t_s": repr(float(s.t)),
+        "degraded": str(s.degraded).lower(),
+        "guided": str(s.guided).lower(),
+        **_numbered(s.reasons),
+    }
     return keyed_status(level, s.name, "; ".join(s.reasons) or "ok", values)
 
 
 def health_from_msg(msg: DiagnosticStatus) -> Health:
     """Inverse of health_to_msg."""
     v = values_of(msg)
-    return Health(number_in(v, "t_s"), msg.name, _reasons(v), v.get("degraded") == "true")
+    return Health(number_in(v, "t_s"), msg.name, _reasons(v), v.get("degraded") == "true", v.get("guided") == "true")
 
 
 @dataclass(frozen=True, slots=True)

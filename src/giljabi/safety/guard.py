@@ -14,6 +14,7 @@ from giljabi.types import Health, JointState, Odometry, StackState
 from giljabi.wire import EncodeTable
 
 SOURCES = ("policy", "auto", "manual")  # ascending authority
+LOST_TIMEOUTS = 4.0  # command_lost_s in command_timeout_s, where the platform file does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class GuardActuator:
     safe_value: float
     safe_rate: float  # per second
     hold_s: float = 0.0  # the output is held that long before it ramps to safe_value
+    safe_from_feedback: bool = False  # the safe output starts at the measured value, where there is a fresh one
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class GuardConfig:
     heartbeat_timeout_s: float
     pose_timeout_s: float
     sources: tuple[str, ...] = SOURCES
+    command_lost_s: float = 0.0  # age of a command beyond which only arming helps; at least command_timeout_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +76,18 @@ class Guard:
         """The source gives its lease back, so that a lower source with live commands goes on."""
         self._core.release(source, now)
 
-    def heartbeat(self, now: float, t_stamp: float, reasons: Sequence[str] = (), degraded: bool = False) -> str:
-        """Takes the supervisor's verdict: reasons are a fault unless `degraded` (the planner stops by itself)."""
-        return self._core.heartbeat(now, t_stamp, degraded or not reasons, degraded, reasons)
+    def heartbeat(
+        self, now: float, t_stamp: float, reasons: Sequence[str] = (), degraded: bool = False, guided: bool = False
+    ) -> str:
+        """Takes the supervisor's verdict: reasons are a fault unless `degraded` (the planner stops by itself).
+
+        guided: a fault, but the source that leads may bring the vehicle to rest.
+        """
+        return self._core.heartbeat(now, t_stamp, degraded or not reasons, degraded, reasons, guided)
 
     def health(self, now: float, health: Health) -> str:
         """The same from the supervisor's own object."""
-        return self.heartbeat(now, health.t, health.reasons, health.degraded)
+        return self.heartbeat(now, health.t, health.reasons, health.degraded, health.guided)
 
     def pose(self, now: float, t_stamp: float, x: float, y: float, yaw: float, speed: float) -> str:  # noqa: PLR0917
         """Takes base_link's pose in map [m, rad] and speed [m/s]."""
@@ -189,7 +197,9 @@ def guard_config(platform: Platform, encode_tables: Iterable[EncodeTable]) -> Gu
     g = platform.model.guard
     return GuardConfig(
         actuators=tuple(
-            GuardActuator(n, a.min, a.max, a.rate_max, a.safe.value, a.safe.rate, a.safe.hold_s)
+            GuardActuator(
+                n, a.min, a.max, a.rate_max, a.safe.value, a.safe.rate, a.safe.hold_s, a.safe.start == "feedback"
+            )
             for n, a in platform.model.actuators.items()
         ),
         tables=tables,
@@ -197,6 +207,7 @@ def guard_config(platform: Platform, encode_tables: Iterable[EncodeTable]) -> Gu
         command_timeout_s=g.command_timeout_s,
         heartbeat_timeout_s=g.heartbeat_timeout_s,
         pose_timeout_s=g.pose_timeout_s,
+        command_lost_s=g.command_lost_s if g.command_lost_s is not None else LOST_TIMEOUTS * g.command_timeout_s,
     )
 
 

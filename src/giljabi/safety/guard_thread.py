@@ -52,13 +52,18 @@ class GuardThread:
         """The source gives its lease back, so that a lower source with live commands goes on."""
         self._core.release(source)
 
-    def heartbeat(self, t_stamp: float, reasons: Sequence[str] = (), degraded: bool = False) -> str:
-        """Takes the supervisor's verdict: reasons are a fault unless `degraded` (the planner stops by itself)."""
-        return self._core.heartbeat(t_stamp, degraded or not reasons, degraded, reasons)
+    def heartbeat(
+        self, t_stamp: float, reasons: Sequence[str] = (), degraded: bool = False, guided: bool = False
+    ) -> str:
+        """Takes the supervisor's verdict: reasons are a fault unless `degraded` (the planner stops by itself).
+
+        guided: a fault, but the source that leads may bring the vehicle to rest.
+        """
+        return self._core.heartbeat(t_stamp, degraded or not reasons, degraded, reasons, guided)
 
     def health(self, health: Health) -> str:
         """The same from the supervisor's own object."""
-        return self.heartbeat(health.t, health.reasons, health.degraded)
+        return self.heartbeat(health.t, health.reasons, health.degraded, health.guided)
 
     def odometry(self, odom: Odometry) -> str:
         """Takes base_link's pose in map and its speed."""

@@ -1,4 +1,4 @@
-"""While the supervisor says degraded, the planner stops by itself; it goes on when the cause is gone."""
+"""While the supervisor has something against going on, the planner stops; after a degraded state it goes on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from giljabi.types import Health, MissionPhase
 
 
 class DegradedHold:
-    """Pauses a running mission while the health is degraded, and resumes only what it paused itself."""
+    """Pauses a running mission while the vehicle is not healthy, and resumes only what it paused itself.
+
+    After a fault nothing is resumed: the guard is in minimum risk, and a person arms and starts the mission again.
+    """
 
     def __init__(self) -> None:
         self.holding = False
@@ -15,12 +18,13 @@ class DegradedHold:
     def step(self, health: Health, phase: MissionPhase | None, planner: Planner) -> bool:
         """True when it paused or resumed the planner; phase: where the mission stands."""
         if not self.holding:
-            if health.degraded and phase is MissionPhase.RUNNING:
+            if (health.degraded or health.guided) and phase is MissionPhase.RUNNING:
                 planner.pause()
-                self.holding = True
+                self.holding = health.degraded
                 return True
             return False
-        if phase in (MissionPhase.IDLE, MissionPhase.ARRIVED, MissionPhase.FAILED):
+        fault = bool(health.reasons) and not health.degraded
+        if fault or phase in (MissionPhase.IDLE, MissionPhase.ARRIVED, MissionPhase.FAILED):
             self.holding = False
         elif not health.reasons:
             self.holding = False

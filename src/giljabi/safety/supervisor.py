@@ -9,15 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 from giljabi.platform import Platform, Sensor
-from giljabi.topics import ODOM
+from giljabi.steps import LOST
+from giljabi.topics import ODOM, TRAJECTORY
 from giljabi.types import Health, MissionPhase, MissionState
 
 RATE_HZ = 10.0
 AWAKE_STEP = 0.2  # s of a step that count at most; a longer gap means that the supervisor itself was asleep
 CONFIRM_S = 0.15  # s a new problem must last, awake
 CLEAR_S = 0.5  # s a raised problem must be gone, awake
+
+PLANNER_PERIODS = 3.0  # of silence that a controller forgives a planner, as for its trajectories
+PLANNER_GONE = 2.0  # times that silence: the planner is gone, not late
 
 FUTURE_S = 0.1  # s a stamp may lie ahead; a clock that is wrong must not look fresh
 
@@ -46,12 +51,20 @@ class SupervisorInputs:
     mission: MissionState | None = None
 
 
+class Grade(IntEnum):
+    """Who can still bring the vehicle to rest; the gravest comes first."""
+
+    FAULT = 0  # the guard alone
+    GUIDED = 1  # the controller, along the last plan
+    DEGRADED = 2  # the planner
+
+
 @dataclass(frozen=True, slots=True)
 class _Problem:
-    """One finding: its words, and whether the planner can still stop the vehicle by itself."""
+    """One finding: its words, and who can still stop the vehicle."""
 
     words: str
-    degraded: bool
+    grade: Grade
 
 
 @dataclass(slots=True)
@@ -70,17 +83,19 @@ class Supervisor:
     def __init__(self, platform: Platform) -> None:
         self._sensors = platform.model.sensors
         self._give_up_s = platform.model.minimum_risk.within_s
-        override = platform.model.topics.get(ODOM.name)
-        self._odom_timeout = (override.timeout_s if override else None) or ODOM.timeout_s
+        self._odom_timeout = platform.timeout_s(ODOM)
+        late = max(platform.timeout_s(TRAJECTORY), PLANNER_PERIODS / platform.model.steps.planner.rate_hz)
+        self._planner_timeout = PLANNER_GONE * late
         self._watched: dict[tuple[str, str], _Watched] = {}
         self._last_now: float | None = None
         self._awake = 0.0
-        self._degraded_since: float | None = None
+        self._stopping_since: float | None = None
 
     def step(self, now: float, inputs: SupervisorInputs) -> Health:
-        """Verdict at stack time `now` [s]: every reason why the vehicle is not ready; `degraded` as Health says.
+        """Verdict at stack time `now` [s]: every reason why the vehicle is not ready, graded as Health says.
 
-        Degraded for longer than the platform's minimum_risk.within_s is a fault: the planner had its time to stop.
+        Degraded or guided for longer than the platform's minimum_risk.within_s is a fault for the guard alone: planner
+        and controller had their time to stop.
         """
         first_step = self._last_now is None
         if self._last_now is not None:
@@ -88,15 +103,15 @@ class Supervisor:
         self._last_now = now
         self._update(self._findings(now, inputs), first_step)
         raised = [w.problem for w in self._watched.values() if w.raised]
-        reasons = [p.words for p in sorted(raised, key=lambda p: p.degraded)]  # faults first
-        degraded = bool(raised) and all(p.degraded for p in raised)
-        if not degraded:
-            self._degraded_since = None
-        elif self._degraded_since is None:
-            self._degraded_since = self._awake
-        elif self._awake - self._degraded_since > self._give_up_s:
-            degraded = False
-        return Health(now, "supervisor", tuple(reasons), degraded)
+        reasons = [p.words for p in sorted(raised, key=lambda p: p.grade)]  # faults first
+        grade = min((p.grade for p in raised), default=None)
+        if grade is None or grade is Grade.FAULT:
+            self._stopping_since = None
+        elif self._stopping_since is None:
+            self._stopping_since = self._awake
+        elif self._awake - self._stopping_since > self._give_up_s:
+            grade = Grade.FAULT
+        return Health(now, "supervisor", tuple(reasons), grade is Grade.DEGRADED, grade is Grade.GUIDED)
 
     def _update(self, findings: Mapping[tuple[str, str], _Problem], at_once: bool) -> None:
         for key, problem in findings.items():
@@ -116,23 +131,33 @@ class Supervisor:
             said = next((h[name] for h in inputs.health.values() if name in h), "")
             words = sensor_words(now, name, sensor, inputs.stamps.get(name), said)
             if words and sensor.required:
-                found["sensor", name] = _Problem(words, degraded=True)
+                found["sensor", name] = _Problem(words, Grade.DEGRADED)
         if inputs.odom_t is None:
             found["odom", ""] = _Problem(
-                "odom: no estimate yet; it waits for its sensors, or the estimator is not running", degraded=False
+                "odom: no estimate yet; it waits for its sensors, or the estimator is not running", Grade.FAULT
             )
         elif not -FUTURE_S <= now - inputs.odom_t <= self._odom_timeout:  # NaN is neither
             missing = _age_words("no estimate", now - inputs.odom_t)
-            found["odom", ""] = _Problem(f"odom: {missing}; is the estimator running?", degraded=False)
+            found["odom", ""] = _Problem(f"odom: {missing}; is the estimator running?", Grade.FAULT)
         for part, problems in inputs.health.items():
             for name, words in problems.items():
                 if ("sensor", name) not in found:
-                    label = part if name == part else f"{part}: {name}"
-                    found[part, name] = _Problem(f"{label}: {words}", degraded=True)
-        if inputs.mission is not None and inputs.mission.phase is MissionPhase.FAILED:
-            note = inputs.mission.note or "no way on was found"
-            found["mission", ""] = _Problem(f"mission failed: {note}; give a new route", degraded=True)
+                    label = part if name in (part, LOST) else f"{part}: {name}"
+                    found[part, name] = _Problem(f"{label}: {words}", Grade.FAULT if name == LOST else Grade.DEGRADED)
+        if inputs.mission is not None:
+            found |= self._of_mission(now, inputs.mission)
         return found
+
+    def _of_mission(self, now: float, mission: MissionState) -> dict[tuple[str, str], _Problem]:
+        """A planner that says nothing, or nothing good."""
+        age = now - mission.t
+        if not -FUTURE_S <= age <= self._planner_timeout:
+            words = f"planner: {_age_words('no word', age)}; is its process running?"
+            return {("planner", "silent"): _Problem(words, Grade.GUIDED)}
+        if mission.phase is MissionPhase.FAILED:
+            note = mission.note or "no way on was found"
+            return {("mission", ""): _Problem(f"mission failed: {note}; give a new route", Grade.DEGRADED)}
+        return {}
 
 
 def sensor_words(now: float, name: str, sensor: Sensor, stamp: float | None, said: str) -> str:

@@ -12,7 +12,8 @@
 
 namespace giljabi::guard {
 
-// One actuator in SI. Safe output: ramp to safe_value at safe_rate, or first hold for hold_s.
+// One actuator in SI. Safe output: ramp to safe_value at safe_rate, or first hold for hold_s; it starts at
+// the last output, or at the measured value where safe_from_feedback is set and there is a fresh one.
 struct ActuatorConfig {
   std::string name;
   double min = 0.0;
@@ -21,6 +22,7 @@ struct ActuatorConfig {
   double safe_value = 0.0;
   double safe_rate = 0.0;  // per second
   double hold_s = 0.0;
+  bool safe_from_feedback = false;
 };
 
 struct GuardConfig {
@@ -31,13 +33,17 @@ struct GuardConfig {
   double command_timeout_s = 0.0;
   double heartbeat_timeout_s = 0.0;
   double pose_timeout_s = 0.0;
+  // Between command_timeout_s and this age of the newest command the safe output goes out, but a new command
+  // ends it; beyond, only arming does. Below command_timeout_s: there is no such time.
+  double command_lost_s = 0.0;
 };
 
 enum class Mode { standby, running, minimum_risk, stopped };
 
 // What the supervisor says: degraded asks the planner to stop and forbids arming, but leaves the guard in
-// auto.
-enum class Level { ok, degraded, fault };
+// auto. guided is a fault that leaves the source sound: it brings the vehicle to rest itself, in minimum
+// risk.
+enum class Level { ok, degraded, guided, fault };
 
 enum class Refusal : std::uint8_t {
   none,
@@ -94,6 +100,7 @@ inline void check(const GuardConfig& c) {
   require(positive(c.command_timeout_s), "command_timeout_s must be above 0");
   require(positive(c.heartbeat_timeout_s), "heartbeat_timeout_s must be above 0");
   require(positive(c.pose_timeout_s), "pose_timeout_s must be above 0");
+  require(std::isfinite(c.command_lost_s) && c.command_lost_s >= 0.0, "command_lost_s must not be negative");
   require(c.command_timeout_s * c.rate_hz >= 1.0, "command_timeout_s is shorter than one tick of the guard");
   for (std::size_t i = 0; i < c.actuators.size(); ++i) {
     const ActuatorConfig& a = c.actuators[i];

@@ -125,7 +125,13 @@ class Guard {
   int best_source(double t) const noexcept;
   bool advance(double now, double& dt) noexcept;
   void watch() noexcept;
-  void minimum_risk(double t, std::string_view cause) noexcept;
+  void watch_guided() noexcept;
+  void minimum_risk(double t, std::string_view cause, int guided = kNobody) noexcept;
+  void take_late(const Slot& slot) noexcept;
+  void end_guided(double t, std::string_view why) noexcept;
+  // A source's commands go to the wire.
+  bool driven() const noexcept { return (mode_ == Mode::running && !late_) || guided_ != kNobody; }
+  void begin_safe_output() noexcept;
   void arming_reasons(double t, Reasons& out) const noexcept;
   void move_outputs(double dt) noexcept;
   double safe_output(const ActuatorConfig& a, double from, double dt) const noexcept;
@@ -150,6 +156,8 @@ class Guard {
   double t_ = 0.0;
   Mode mode_ = Mode::standby;
   int selected_ = kNobody;
+  int guided_ = kNobody;  // in minimum_risk: the source that still brings the vehicle to rest
+  bool late_ = false;     // running, but the newest command is too old to be followed
   double safe_since_ = 0.0;
   Reason cause_;
 

@@ -151,6 +151,7 @@ inline Refusal Guard::heartbeat(double now, double t_stamp, Level level, const R
         .add("supervisor: ")
         .add(level == Level::ok         ? "ok"
              : level == Level::degraded ? "degraded"
+             : level == Level::guided   ? "not ok, the source may stop by itself"
                                         : "not ok")
         .add(reasons.empty() ? "" : ", ")
         .add(reasons.empty() ? "" : reasons[0].view());
@@ -219,6 +220,8 @@ inline bool Guard::arm(double now, Reasons& why) noexcept {
     return false;
   }
   selected_ = best_source(t);
+  guided_ = kNobody;
+  late_ = false;
   mode_ = Mode::running;
   armed_ = true;
   cause_.clear();
@@ -231,9 +234,13 @@ inline void Guard::disarm(double now, std::string_view reason) noexcept {
   if (armed_ || mode_ != Mode::standby) {
     log_.add(t).add("disarmed: ").add(reason.empty() ? "asked for" : reason);
   }
+  if (driven()) {
+    begin_safe_output();
+  }
   armed_ = false;
   mode_ = Mode::standby;
-  selected_ = kNobody;
+  selected_ = guided_ = kNobody;
+  late_ = false;
   cause_.clear();
 }
 
@@ -242,11 +249,14 @@ inline void Guard::stop(double now) noexcept {
   if (mode_ == Mode::stopped) {
     return;  // a second press must not start the hold again
   }
-  if (mode_ != Mode::minimum_risk) {
-    safe_since_ = t_;  // not the caller's time: a wrong one would prolong the hold
+  if (driven()) {
+    begin_safe_output();
+  } else if (mode_ == Mode::standby) {
+    safe_since_ = t_;
   }
   mode_ = Mode::stopped;
-  selected_ = kNobody;
+  selected_ = guided_ = kNobody;
+  late_ = false;
   cause_.clear();
   cause_.add("stop was pressed");
   log_.add(t).add("stop was pressed");

@@ -55,7 +55,7 @@ inline int Guard::best_source(double t) const noexcept {
 // While auto: a source of higher authority takes over; a lost source, supervisor or device ends it.
 inline void Guard::watch() noexcept {
   if (mode_ != Mode::running) {
-    return;
+    return watch_guided();
   }
   Reason cause;
   if (const int best = best_source(t_); best > selected_) {
@@ -71,7 +71,8 @@ inline void Guard::watch() noexcept {
       return minimum_risk(t_, cause.add("device '").add(config_.tables[d].device).add("' is gone").view());
     }
   }
-  if (!fresh(slot, t_)) {
+  const bool follow = fresh(slot, t_);
+  if (!follow && !(slot.valid && fresh(slot.stamp, slot.arrival, config_.command_lost_s, t_))) {
     cause.add("no command from '").add(config_.sources[static_cast<std::size_t>(selected_)]).add("' for ");
     return minimum_risk(t_, cause.add(age(slot.stamp, slot.arrival, t_)).add(" s").view());
   }
@@ -79,16 +80,78 @@ inline void Guard::watch() noexcept {
     cause.add("no heartbeat of the supervisor for ").add(age(beat_stamp_, beat_arrival_, t_)).add(" s");
     return minimum_risk(t_, cause.view());
   }
-  if (level_ == Level::fault) {
+  if (level_ == Level::fault || level_ == Level::guided) {
+    const int source = level_ == Level::guided && follow ? selected_ : kNobody;
     cause.add("supervisor: ").add(beat_reasons_.empty() ? "not ok" : beat_reasons_[0].view());
-    return minimum_risk(t_, cause.view());
+    return minimum_risk(t_, cause.view(), source);
+  }
+  if (follow == late_) {
+    take_late(slot);
   }
 }
 
-inline void Guard::minimum_risk(double t, std::string_view cause) noexcept {
+// A late command is a breath held, not a fault: the safe output goes out until the next one.
+inline void Guard::take_late(const Slot& slot) noexcept {
+  const std::string& source = config_.sources[static_cast<std::size_t>(selected_)];
+  if (late_) {
+    log_.add(t_).add(source).add(" commands again");
+  } else {
+    begin_safe_output();
+    log_.add(t_)
+        .add("no command from '")
+        .add(source)
+        .add("' for ")
+        .add(age(slot.stamp, slot.arrival, t_))
+        .add(" s: safe output until the next");
+  }
+  late_ = !late_;
+}
+
+// In minimum risk a sound source may bring the vehicle to rest while the supervisor says so; once that ends,
+// it has ended for good.
+inline void Guard::watch_guided() noexcept {
+  if (guided_ == kNobody) {
+    return;
+  }
+  const Slot& slot = slots_[static_cast<std::size_t>(guided_)];
+  if (level_ != Level::guided) {
+    end_guided(t_, level_ == Level::fault ? "the supervisor says so" : "its cause is gone");
+  } else if (!fresh(slot, t_)) {
+    end_guided(t_, "its commands stopped");
+  } else if (!fresh(beat_stamp_, beat_arrival_, config_.heartbeat_timeout_s, t_)) {
+    end_guided(t_, "the supervisor's heartbeat stopped");
+  } else if (std::find(open_.begin(), open_.end(), 0) != open_.end()) {
+    end_guided(t_, "a device is gone");
+  }
+}
+
+inline void Guard::end_guided(double t, std::string_view why) noexcept {
+  log_.add(t)
+      .add(config_.sources[static_cast<std::size_t>(guided_)])
+      .add(" no longer stops the vehicle, the safe output does: ")
+      .add(why);
+  begin_safe_output();
+  guided_ = kNobody;
+}
+
+inline void Guard::begin_safe_output() noexcept {
+  safe_since_ = t_;  // not a caller's time: a wrong one would prolong the hold
+  for (std::size_t i = 0; i < output_.size(); ++i) {
+    const ActuatorConfig& a = config_.actuators[i];
+    if (a.safe_from_feedback && t_ - feedback_[i].t <= config_.command_timeout_s) {
+      output_[i] = std::clamp(feedback_[i].value, a.min, a.max);
+    }
+  }
+}
+
+inline void Guard::minimum_risk(double t, std::string_view cause, int guided) noexcept {
+  if (driven() && guided == kNobody) {
+    begin_safe_output();
+  }
   mode_ = Mode::minimum_risk;
   selected_ = kNobody;
-  safe_since_ = t_;
+  guided_ = guided;
+  late_ = false;
   cause_.clear();
   cause_.add(cause);
   log_.add(t).add("minimum risk: ").add(cause);
@@ -107,9 +170,10 @@ inline void Guard::move_outputs(double dt) noexcept {
   for (std::size_t i = 0; i < output_.size(); ++i) {
     const ActuatorConfig& a = config_.actuators[i];
     double next = output_[i];
-    if (mode_ == Mode::running) {
+    if (driven()) {
       const double most = a.rate_max * dt;
-      const double wanted = slots_[static_cast<std::size_t>(selected_)].values[i];
+      const int source = mode_ == Mode::running ? selected_ : guided_;
+      const double wanted = slots_[static_cast<std::size_t>(source)].values[i];
       next += std::clamp(wanted - output_[i], -most, most);
     } else {
       next = safe_output(a, output_[i], dt);
@@ -191,7 +255,18 @@ inline void Guard::reasons(Reasons& out) const noexcept {
   }
   if (mode_ != Mode::running) {
     arming_reasons(t_, out);
-  } else if (level_ == Level::degraded) {
+    return;
+  }
+  if (late_) {
+    const Slot& slot = slots_[static_cast<std::size_t>(selected_)];
+    out.add()
+        .add("no command from '")
+        .add(config_.sources[static_cast<std::size_t>(selected_)])
+        .add("' for ")
+        .add(age(slot.stamp, slot.arrival, t_))
+        .add(" s: safe output until the next");
+  }
+  if (level_ == Level::degraded) {
     out.add_all(beat_reasons_);
   }
 }
