@@ -82,7 +82,7 @@ class AisReceiver:
 
         source: number of the line it came over, so that two receivers do not share fragments.
         """
-        payload = self._assemble(s.fields, s.talker, t, source)
+        payload = self.assemble(s, t, source)
         return None if payload is None else self._decode(*payload)
 
     def expire(self, t: float) -> None:
@@ -94,7 +94,9 @@ class AisReceiver:
             del self.groups[key]
             self.reject("ais_incomplete")
 
-    def _assemble(self, fields: tuple[str, ...], talker: str, t: float, source: int) -> tuple[str, int] | None:
+    def assemble(self, s: Sentence, t: float, source: int = 0) -> tuple[str, int] | None:
+        """Payload and fill bits of the message that this sentence completes; None while parts are missing."""
+        fields, talker = s.fields, s.talker
         if len(fields) < 6 or not (fields[0].isdigit() and fields[1].isdigit() and fields[5].isdigit()):
             self.reject("ais_malformed")
             return None
@@ -125,7 +127,7 @@ class AisReceiver:
         return "".join(group.parts[i + 1] for i in range(count)), group.fill
 
     def _decode(self, payload: str, fill: int) -> tuple[float, ...] | None:
-        bit_vector, classes, error = _pyais()
+        bit_vector, classes, error = pyais_parts()
         bits = bit_vector(payload.encode("ascii"), fill)
         kind = bits.get(0, 6)
         if kind not in BITS:
@@ -178,7 +180,7 @@ class AisReceiver:
 
 
 @lru_cache(maxsize=1)
-def _pyais() -> tuple[Any, Any, Any]:
+def pyais_parts() -> tuple[Any, Any, Any]:
     """Bit vector, message classes and error of pyais, imported when the first AIS sentence comes."""
     messages: Any = import_module("pyais.messages")
     return messages.bit_vector, messages.MSG_CLASS, import_module("pyais.exceptions").AISBaseException

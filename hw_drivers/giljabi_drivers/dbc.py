@@ -23,6 +23,7 @@ SI: dict[str, dict[str, float]] = {
 }
 SIGNAL = re.compile(r"\s*SG_\s+\w+\s*(m\d*M?|M)?\s*:\s*\d+\|\d+@[01][+-]\s*\([^,]+,[^)]+\)\s*\[[^|]*\|[^]]*\]\s*\".*\"")
 CHECKSUM_KINDS = ("toyota", "crc8_j1850", "none")
+MAKERS = {"toyota": "toyota", "lexus": "toyota"}  # begin of a file's name, as in opendbc → checksum of its messages
 
 
 def _j1850_table() -> bytes:
@@ -93,6 +94,15 @@ class Message:
     checksum_byte: int
     axes: str
     fields: dict[str, Field] = field(default_factory=dict)
+    whole: Any = None  # cantools's message, for what `fields` cannot hold
+
+    def signals(self, data: bytes) -> dict[str, float]:
+        """Every signal in the DBC's units; ValueError when the frame's multiplexer selects nothing."""
+        try:
+            values: dict[str, Any] = self.whole.decode(data, decode_choices=False)
+        except Exception as e:  # cantools lets its own, key and bitstruct errors through
+            raise ValueError(f"{self.name}: {e}") from None
+        return {name: float(v) if isinstance(v, float) else v for name, v in values.items()}
 
     @property
     def key(self) -> int:
@@ -152,6 +162,11 @@ def find_dbc(name: str | Path, beside: Path | None = None) -> Path:
     raise BadInputError(f"no database '{name}'; a file in config/dbc or a path is expected")
 
 
+def maker_checksum(path: Path) -> str:
+    """Kind of checksum that a database's file name tells, as opendbc names its files; "none" when it tells none."""
+    return next((kind for start, kind in MAKERS.items() if path.name.lower().startswith(start)), "none")
+
+
 def load_dbc(path: Path, default_checksum: str = "none") -> Database:
     """Reads a DBC; raises BadInputError `file:line: what` when it cannot be read.
 
@@ -189,7 +204,7 @@ def _add(database: Database, m: Any, default_checksum: str) -> None:
     attributes = m.dbc.attributes if m.dbc else {}
     text = {n: str(attributes[n].value) for n in ("ChecksumKind", "Axes") if n in attributes}
     out = Message(m.name, m.frame_id, m.is_extended_frame, m.length, (m.cycle_time or 0) / 1e3, "none", 0, "")
-    out.axes = text.get("Axes", "")
+    out.axes, out.whole = text.get("Axes", ""), m
     for s in m.signals:
         big = s.byte_order == "big_endian"
         first = 8 * (s.start // 8) + 7 - s.start % 8 if big else s.start  # bits before the signal, in its own order

@@ -125,7 +125,7 @@ class LineClock:
                 if "," not in s.text:
                     continue
                 self.sentences += 1
-                stamped += not math.isnan(_logger_time(line, s))
+                stamped += not math.isnan(logger_time(line, s))
                 if s.type in CLOCK_FIELD:
                     found.append(s)
         self._framer.finish()
@@ -151,7 +151,7 @@ class LineClock:
             self._t = 0.0 if math.isnan(self._t) else self._t + NOMINAL_S
             return self._t
         for s in self._framer.feed(line):
-            t = _logger_time(line, s) if self.base == "logger" else self._sentence_time(s)
+            t = logger_time(line, s) if self.base == "logger" else self._sentence_time(s)
             if not math.isnan(t):
                 self._t = self._monotone.at(t)
         return self._t
@@ -242,7 +242,7 @@ def _date(s: Sentence) -> tuple[int, int, int, float] | None:
     return year, month, day, clock
 
 
-def _logger_time(line: bytes, s: Sentence) -> float:
+def logger_time(line: bytes, s: Sentence) -> float:
     """Time [epoch s] that a logger wrote in front of a sentence, or that its TAG block carries; NaN when none."""
     tag = TAG_TIME.search(s.tag) if s.tag else None
     if tag:

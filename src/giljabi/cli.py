@@ -39,6 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "run": Entry("giljabi.run", "start the stack of a platform, simulated or on its hardware"),
     "sim": Entry("giljabi_sim.command", "run a scenario in lock-step, without ROS, faster than real time"),
     "check": Entry("giljabi.safety.check", "say what a platform still lacks before it can be armed"),
+    "decode": Entry("giljabi_drivers.decode", "print what recorded or live NMEA, AIS or CAN bytes say, as JSON lines"),
     "replay": Entry("giljabi.replay", "push recorded bytes through drivers and estimator"),
 }
 
