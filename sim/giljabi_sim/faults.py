@@ -43,6 +43,11 @@ class Faults:
         """A sensor, a driver's line, a step, or `commands` is dead; call it where the bytes or the call would go."""
         return self._met(name, "silent") is not None
 
+    def stalls(self) -> list[str]:
+        """Steps that a fault wants still now, whether or not anything obeys; `silent` says that it did."""
+        wanted = {a.fault.where for a in self._faults if a.fault.what == "silent" and a.now(self.t)}
+        return [s for s in STEPS if s in wanted]
+
     def report(self) -> list[dict[str, object]]:
         """What, where, and whether something consumed it."""
         return [{"what": a.fault.what, "where": a.fault.where, "consumed": a.consumed > 0} for a in self._faults]

@@ -17,9 +17,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from giljabi.arguments import Parser
 from giljabi.clock import StackClock
 from giljabi.platform import Platform
 from giljabi.types import BadInputError, GiljabiError
+from giljabi_sim.faults import STEPS
 from giljabi_sim.scenario import load_scenario
 from giljabi_sim.simulation import Simulation
 from giljabi_sim.wires import Line, open_line
@@ -29,6 +31,7 @@ LONGEST_STEP = 0.25  # s; a longer pause (a suspended machine) is cut out of the
 OUTCOME_PERIOD = 1.0  # s
 TRUTH_RATE = 10.0  # Hz
 RUNNING = "running"
+STALLS = "stalls.json"  # names of the nodes that a fault wants dead
 
 
 def device_urls(platform: Platform, run_dir: Path) -> dict[str, str]:
@@ -60,6 +63,10 @@ class RealTime:
         self._truth = truth.open("w", encoding="utf-8", buffering=1) if truth is not None else None
         self._outcome_due = self._truth_due = self._judge_due = 0.0
         self._final = False
+        self._stalls: list[str] = []
+        self._words = {step: run_dir / f"stalled.{step}" for step in STEPS}
+        for path in (run_dir / STALLS, *self._words.values()):
+            path.unlink(missing_ok=True)
         _write(run_dir / "devices.json", self.urls)
 
     @property
@@ -72,6 +79,7 @@ class RealTime:
         received = {name: chunks for name, line in self.lines.items() if (chunks := line.read())}
         for name, chunks in self.simulation.step(now, received).items():
             self.lines[name].write(chunks)
+        self._stall()
         if now >= self._judge_due and not self._final:
             self._judge_due = now + 1.0 / self.simulation.judge.rate_hz
             self._final = bool(self.simulation.judge.look())
@@ -94,6 +102,17 @@ class RealTime:
             row |= {"outcome": self.simulation.judge.outcome or RUNNING}
             self._truth.write(json.dumps(row) + "\n")
 
+    def _stall(self) -> None:
+        """Tells the stack's nodes which of them a fault wants dead; one that obeys leaves a file: it met the fault."""
+        faults = self.simulation.world.faults
+        stalls = faults.stalls()
+        if stalls != self._stalls:
+            self._stalls = stalls
+            _write(self._dir / STALLS, stalls)
+        for step in stalls:
+            if self._words[step].exists():
+                faults.silent(step)
+
     def report(self) -> None:
         """Writes outcome.json in one piece."""
         figures = self.simulation.judge.report()
@@ -106,11 +125,13 @@ class RealTime:
         self.report()
         for line in self.lines.values():
             line.close()
+        for path in (self._dir / STALLS, *self._words.values()):
+            path.unlink(missing_ok=True)
         if self._truth is not None:
             self._truth.close()
 
 
-def _write(path: Path, data: Mapping[str, Any]) -> None:
+def _write(path: Path, data: Mapping[str, Any] | Sequence[str]) -> None:
     """A JSON file that is there whole or not at all."""
     part = path.with_suffix(".part")
     try:
@@ -131,7 +152,7 @@ def _die_with_parent() -> None:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="giljabi-sim-peers",
         description="The simulated vehicle in real time, behind the devices' real bytes.",
         epilog="example: giljabi-sim-peers --scenario ship_crossing --run-dir /tmp/run",
@@ -148,7 +169,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `giljabi-sim-peers`."""
-    args = _arguments(argv)
     parent = os.getppid()
     stop: list[int] = []
 
@@ -159,6 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(number, on_signal)
     _die_with_parent()
     try:
+        args = _arguments(argv)
         scenario = load_scenario(args.scenario, args.set, args.track, args.seed, args.platform)
         shell = RealTime(Simulation(scenario), args.run_dir, args.truth)
     except GiljabiError as e:

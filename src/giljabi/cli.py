@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 import giljabi
+from giljabi.arguments import Parser
 from giljabi.types import BadInputError, GiljabiError
 
 DONE, MISSED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -44,21 +45,13 @@ COMMANDS: dict[str, Entry] = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse with the project's one-line errors."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        """Raises instead of printing usage."""
-        raise BadInputError(f"{self.prog}: {message}; see `{self.prog} --help`")
-
-
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    parser = _Parser(prog="giljabi", description="Autonomy middleware: one stack for four platforms.")
+    parser = Parser(prog="giljabi", description="Autonomy middleware: one stack for four platforms.")
     parser.add_argument("--version", action="version", version=f"giljabi {giljabi.__version__}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = "example: giljabi run ship"
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     wanted = next((a for a in argv if not a.startswith("-")), None)
     for name, entry in COMMANDS.items():
         sub = commands.add_parser(name, help=entry.help, description=entry.help[0].upper() + entry.help[1:] + ".")

@@ -155,6 +155,7 @@ class RunSpec:
             "platform_file": str(self.platform_file),
             "mission_file": str(self.mission_file) if self.scenario else "",
             "devices_file": str(self.run_dir / "devices.json") if self.simulated else "",
+            "stalls_file": str(self.run_dir / "stalls.json") if self.simulated else "",
             "devices": [f"{name}={url}" for name, url in self.devices.items()] or [""],
             "system_id": self.system_id,
             "page_port": self.page_port,

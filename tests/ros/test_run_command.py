@@ -112,3 +112,20 @@ def test_a_killed_planner_stops_the_vehicle_inside_its_limits(tmp_path: Path, st
             assert abs(b[name] - a[name]) <= actuator.rate_max * (max(t1 - t0, 0.0) + 0.15) + 1e-6
     assert "planning ended (SIGKILL); it starts again" in c.said()
     assert "planner" in c.said()
+
+
+def test_a_scenarios_dead_planner_is_dead_in_real_time_too(root: Path, tmp_path: Path, started: list[Command]) -> None:
+    text = (
+        (root / "config" / "scenarios" / "ship_planner_silent.yaml").read_text().replace("begin: 40.0", "begin: 15.0")
+    )
+    scenario = tmp_path / "dead.yaml"
+    scenario.write_text(text[: text.index("asserts:")])
+    result = tmp_path / "out.json"
+    c = Command(tmp_path, "ship", "--no-page", "--scenario", str(scenario), "--until-done", "--json", str(result))
+    started.append(c)
+    assert c.process.wait(200.0) == 1, c.said()
+    out = json.loads(result.read_text())
+    assert out["faults"] == [{"what": "silent", "where": "planner", "consumed": True}]
+    assert "planner" in c.said(), "nobody said why"
+    assert out["outcome"] == "stopped", c.said()
+    assert c.left() == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import traceback
 from collections.abc import Callable, Mapping
@@ -27,6 +29,7 @@ V = TypeVar("V")
 
 TRACE_ENV = "GILJABI_TRACE"  # folder; benchmarks/latency.py reads what nodes write there
 
+STALLS_HZ = 10.0
 KEEP_PROBLEM_S = 2.0  # a problem that does not come again is forgotten after this time
 LOG_AGAIN_S = 5.0  # the same problem is logged this often
 
@@ -56,7 +59,7 @@ class StackNode(LifecycleNode):
 
     A subclass builds its step in `build`, and says what it misses in `problems`.
     Parameters: platform_file (name or path), mission_file (origin and route; empty: none), system_id, replayed (time is
-    that of a recording, and no message may be lost).
+    that of a recording, and no message may be lost), stalls_file (a simulator's faults; empty: none).
     """
 
     def __init__(self, name: str, **kwargs: Any) -> None:
@@ -64,12 +67,14 @@ class StackNode(LifecycleNode):
         self.declare_parameter("platform_file", "")
         self.declare_parameter("mission_file", "")
         self.declare_parameter("system_id", 1)
+        self.declare_parameter("stalls_file", "")
         self.replayed = bool(self.declare_parameter("replayed", False).value)
         self.clock = ReplayClock() if self.replayed else StackClock()
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._caught: dict[str, tuple[float, str]] = {}  # problem by place: when last, what
         self._logged: dict[str, float] = {}
         self._active = False
+        self._stalled = False
         self.errors = 0  # caught so far
         self.trace = Trace(name)
         self._handles: list[Any] = []
@@ -98,6 +103,7 @@ class StackNode(LifecycleNode):
                 raise BadInputError("parameter platform_file is empty; a platform's name or file is expected")
             self.platform = load_platform(name)
             self.build(self.platform)
+            self._watch_stalls()
             health = self.publisher(topics.DIAGNOSTICS, status.diagnostics_to_msg)
             self.every(self.row(topics.DIAGNOSTICS).rate_hz, lambda now: health(self.health(now)))
         except BadInputError as e:
@@ -211,7 +217,7 @@ class StackNode(LifecycleNode):
         """Calls with the stack's time at `rate_hz` on the steady clock, while the node is active."""
 
         def tick() -> None:
-            if self._active:
+            if self._active and not self._stalled:
                 self.run_caught(call, self.clock.now())
 
         handle = self.create_timer(1.0 / rate_hz, tick, clock=self._steady)
@@ -223,7 +229,7 @@ class StackNode(LifecycleNode):
 
         def arrived() -> None:
             now = self.clock.now()
-            if self._active and pace.arrived(now):
+            if self._active and not self._stalled and pace.arrived(now):
                 self.run_caught(step, now)
 
         def tick(now: float) -> None:
@@ -245,6 +251,27 @@ class StackNode(LifecycleNode):
 
         if name:
             self.every(10.0, look)
+
+    def _watch_stalls(self) -> None:
+        """In a simulated run: does nothing while a scenario's fault wants this node dead, and leaves word of it."""
+        name = self.get_parameter("stalls_file").value
+        if not name:
+            return
+        file, word = Path(name), Path(name).with_name(f"stalled.{self.get_name()}")
+
+        def look() -> None:
+            try:
+                stalled = self.get_name() in json.loads(file.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                stalled = False
+            if stalled == self._stalled:
+                return
+            self._stalled = stalled
+            with contextlib.suppress(OSError):
+                word.touch() if stalled else word.unlink(missing_ok=True)
+
+        handle = self.create_timer(1.0 / STALLS_HZ, look, clock=self._steady)
+        self._handles.append((self.destroy_timer, handle))
 
     # --- health ---
 
