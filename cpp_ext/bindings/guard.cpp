@@ -119,6 +119,9 @@ void bind(py::module_& m) {
           py::arg("now"), py::arg("name"), py::arg("value"),
           "Takes an actuator's measured value [SI]; returns '' or why it was refused.")
       .def(
+          "set_fences", [](Guard& g, const py::object& fences) { return g.set_fences(to_fences(fences)); },
+          py::arg("fences"), "Polygons in map to stay inside; False while a source leads.")
+      .def(
           "set_device",
           [](Guard& g, const std::string& device, bool open, double now) {
             if (!g.set_device(device, open, now)) {

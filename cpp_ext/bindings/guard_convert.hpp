@@ -131,6 +131,10 @@ inline guard::GuardConfig to_config(pybind11::handle o) {
   c.heartbeat_timeout_s = get<double>(o, "heartbeat_timeout_s");
   c.pose_timeout_s = get<double>(o, "pose_timeout_s");
   c.command_lost_s = get<double>(o, "command_lost_s");
+  c.stop_deceleration = get<double>(o, "stop_deceleration");
+  c.front = get<double>(o, "front");
+  c.rear = get<double>(o, "rear");
+  c.half_width = get<double>(o, "half_width");
   return c;
 }
 
@@ -158,6 +162,20 @@ inline guard::Reasons to_reasons(const pybind11::object& texts) {
     reasons.add().add(bytes);
   }
   return reasons;
+}
+
+// Sequences of (x, y).
+inline std::vector<guard::Polygon> to_fences(const pybind11::object& polygons) {
+  std::vector<guard::Polygon> fences;
+  for (const auto& polygon : polygons) {
+    guard::Polygon fence;
+    for (const auto& corner : polygon) {
+      const auto pair = corner.cast<pybind11::tuple>();
+      fence.push_back({pair[0].cast<double>(), pair[1].cast<double>()});
+    }
+    fences.push_back(std::move(fence));
+  }
+  return fences;
 }
 
 inline guard::Level to_level(bool ok, bool degraded, bool guided) {

@@ -169,6 +169,13 @@ void bind_guard_thread(py::module_& m) {
       .def("heartbeat", &heartbeat, arg("t_stamp"), arg("ok"), arg("degraded") = false,
            arg("reasons") = py::tuple(), arg("guided") = false)
       .def(
+          "set_fences",
+          [](GuardThread& t, const py::object& polygons) {
+            auto fences = to_fences(polygons);
+            return unlocked(t, [&](Guard& g, double) { return g.set_fences(std::move(fences)); });
+          },
+          arg("fences"))
+      .def(
           "pose",
           [](GuardThread& t, double t_stamp, double x, double y, double yaw, double speed) {
             return unlocked(t, [&](Guard& g, double now) {

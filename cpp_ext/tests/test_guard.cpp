@@ -105,6 +105,46 @@ TEST_CASE("armed frames carry the value and the enable bit") {
   CHECK(g.mode() == "auto");
 }
 
+TEST_CASE("room inside a polygon, beside it and across it") {
+  // An L: the inner corner is at (4, 4).
+  const guard::Polygon ell = {{0, 0}, {10, 0}, {10, 4}, {4, 4}, {4, 10}, {0, 10}};
+  CHECK(guard::room(ell, {2, 2}, {2, 2}) == doctest::Approx(2.0));
+  CHECK(guard::room(ell, {2, 2}, {8, 2}) == doctest::Approx(2.0));
+  CHECK(guard::room(ell, {3, 3}, {3, 3}) == doctest::Approx(std::sqrt(2.0)));
+  CHECK(guard::room(ell, {2, 2}, {2, 9}) == doctest::Approx(1.0));
+  CHECK(guard::room(ell, {9, 2}, {2, 9}) == 0.0);  // both ends inside, the way is not
+  CHECK(guard::room(ell, {2, 2}, {12, 2}) == 0.0);
+  CHECK(guard::room(ell, {7, 7}, {2, 2}) == 0.0);  // begins outside
+  const guard::Polygon other(ell.rbegin(), ell.rend());
+  CHECK(guard::room(other, {2, 2}, {8, 2}) == doctest::Approx(2.0));
+}
+
+TEST_CASE("a fence is kept without one allocation") {
+  GuardConfig c = config();
+  c.stop_deceleration = 1.0;
+  Guard g(c);
+  REQUIRE(g.set_fences({{{-10, -10}, {10, -10}, {10, 10}, {-10, 10}}}));
+  g.step(1.0);
+  submit(g, 1.0, 0.1);
+  g.heartbeat(1.0, 1.0, Level::ok, Reasons());
+  g.pose(1.0, {1.0, 0.0, 0.0, 0.0, 2.0});
+  Reasons why;
+  REQUIRE(g.arm(1.0, why));
+  CHECK_FALSE(g.set_fences({}));
+  const std::size_t before = tests::allocations();
+  double x = 0.0;
+  for (double t = 1.01; g.mode() == "auto" && t < 9.0; t += 0.01) {
+    x += 0.02;
+    g.pose(t, {t, x, 0.0, 0.0, 2.0});
+    submit(g, t, 0.1);
+    g.heartbeat(t, t, Level::ok, Reasons());
+    g.step(t);
+  }
+  CHECK(tests::allocations() == before);
+  CHECK(g.mode() == "minimum_risk");
+  CHECK(x == doctest::Approx(10.0 - 2.0 - 0.02).epsilon(0.01));
+}
+
 TEST_CASE("text is cut at a character's border") {
   guard::Text<4> t;
   t.add("ab").add("\xEA\xB8\xB8");  // three bytes do not fit into two

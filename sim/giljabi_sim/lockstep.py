@@ -71,6 +71,7 @@ class LockStep:
         o = scenario.model.origin
         self.stack.estimator.origin = Origin(o.lat_deg, o.lon_deg, o.alt_m)
         self.stack.set_route(self.simulation.world.route)
+        self.stack.set_fences(self.simulation.fences)
         self._recorder = recorder
         self._rate = max(self.stack.base_rate_hz, 20.0)
         self._to_stack, self._to_devices = _Wires(latency), _Wires(latency)

@@ -35,8 +35,13 @@ class Simulation:
                 out[name] = list(result.to_send)
         return out
 
+    @property
+    def fences(self) -> list[list[tuple[float, float]]]:
+        """Polygons in map that the vehicle must stay inside."""
+        return [[(x, y) for x, y in p.points] for p in self.scenario.model.world.polygons if p.kind == "fence"]
+
     def mission(self) -> dict[str, Any]:
-        """What the stack may know of the scenario: origin and route; infinite widths are null."""
+        """What the stack may know of the scenario: origin, route and fences; infinite widths are null."""
         o, r = self.scenario.model.origin, self.world.route
         return {
             "origin": {"lat_deg": o.lat_deg, "lon_deg": o.lon_deg, "alt_m": o.alt_m},
@@ -46,4 +51,5 @@ class Simulation:
                 "half_width": [[v if math.isfinite(v) else None for v in row] for row in r.half_width.tolist()],
                 "closed": r.closed,
             },
+            "fences": self.fences,
         }

@@ -1,4 +1,4 @@
-"""Mission files: the origin of map and the route, and nothing else of a scenario (JSON or YAML)."""
+"""Mission files: the origin of map, the route and fences, and nothing else of a scenario (JSON or YAML)."""
 
 from __future__ import annotations
 
@@ -38,14 +38,16 @@ class MissionModel(Strict):
 
     origin: OriginModel | None = None
     route: RouteModel | None = None
+    fences: list[list[tuple[float, float]]] = Field(default_factory=list)  # polygons in map
 
 
 @dataclass(frozen=True, slots=True)
 class Mission:
-    """Where map is and what to follow."""
+    """Where map is, what to follow, and what to stay inside."""
 
     origin: Origin | None
     route: Route | None
+    fences: tuple[tuple[tuple[float, float], ...], ...] = ()  # polygons in map [m]
 
 
 def load_mission(path: Path) -> Mission:
@@ -63,7 +65,7 @@ def load_mission(path: Path) -> Mission:
                 )
         width = np.array([[math.inf if v is None else v for v in pair] for pair in r.half_width])
         route = Route(np.array(r.points), np.array(r.speed), width, r.closed)
-    return Mission(origin, route)
+    return Mission(origin, route, tuple(tuple(fence) for fence in model.fences))
 
 
 def save_mission(path: Path, mission: Mission) -> None:
@@ -80,6 +82,8 @@ def save_mission(path: Path, mission: Mission) -> None:
             "half_width": [[v if math.isfinite(v) else None for v in row] for row in np.asarray(r.half_width).tolist()],
             "closed": bool(r.closed),
         }
+    if mission.fences:
+        data["fences"] = [[list(corner) for corner in fence] for fence in mission.fences]
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(data), encoding="utf-8")
     os.replace(partial, path)

@@ -141,6 +141,9 @@ class Guard(Strict):
     command_lost_s: float | None = Field(
         default=None, gt=0, description="age of a command from which only arming leaves the safe output; 4 timeouts"
     )
+    stop_deceleration: float | None = Field(
+        default=None, gt=0, description="m/s^2, how the safe output brakes on average; fences need it"
+    )
     heartbeat_timeout_s: float = Field(gt=0)
     pose_timeout_s: float = Field(gt=0)
 

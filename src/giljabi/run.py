@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         from giljabi_sim.scenario import load_scenario
         from giljabi_sim.simulation import Simulation
 
-        # Only origin and route: the rest of a scenario is about the simulated world.
+        # Only origin, route and fences: the rest of a scenario is about the simulated world.
         mission = Simulation(load_scenario(str(scenario), platform=str(spec.platform_file))).mission()
         spec.mission_file.write_text(json.dumps(mission), encoding="utf-8")
     stage = Stage(spec, where, platform.name, bool(args.until_done), timeout, out)

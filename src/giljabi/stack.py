@@ -121,6 +121,10 @@ class Stack:
         """Hands the planner its route."""
         self.planner.set_route(route)
 
+    def set_fences(self, fences: Sequence[Sequence[tuple[float, float]]]) -> None:
+        """Hands the guard polygons in map to stay inside."""
+        self.guard.set_fences(fences)
+
     def arm(self, now: float) -> Sequence[str]:
         """Arms the guard; returns the reasons against it, empty when armed."""
         return self.guard.arm(now)

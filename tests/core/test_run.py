@@ -203,9 +203,11 @@ def test_directories_of_killed_runs_are_swept_and_those_of_living_ones_stay() ->
 
 def test_a_mission_survives_its_file(tmp_path: Path) -> None:
     route = Route(np.array([[0, 0, 0], [5, 1, 0.0]]), np.array([1.0, 2.0]), np.array([[3.0, np.inf], [1, 1]]), False)
-    save_mission(tmp_path / "m.json", Mission(Origin(35.1, 129.0, 2.0), route))
+    fence = ((0.0, 0.0), (9.0, 0.0), (9.0, 5.5))
+    save_mission(tmp_path / "m.json", Mission(Origin(35.1, 129.0, 2.0), route, (fence,)))
     back = load_mission(tmp_path / "m.json")
     assert back.origin == Origin(35.1, 129.0, 2.0)
+    assert back.fences == (fence,)
     assert back.route is not None
     np.testing.assert_array_equal(back.route.points, route.points)
     np.testing.assert_array_equal(back.route.half_width, route.half_width)

@@ -56,10 +56,12 @@ class Bench:
         self.drivers = self.start()
         self._thread.start()
 
-    def start(self) -> NodeProcess:
+    def start(self, mission: str = "") -> NodeProcess:
         """Starts the drivers' process."""
         devices = [f"bridge={self.bridge.url}", f"ais={self.ais.url}"]
-        return NodeProcess("drivers", DOMAIN, self.folder, {"platform_file": "ship", "devices": devices})
+        return NodeProcess(
+            "drivers", DOMAIN, self.folder, {"platform_file": "ship", "mission_file": mission, "devices": devices}
+        )
 
     def _take_state(self, msg: Any) -> None:
         self.state = status.state_from_msg(msg)
@@ -227,6 +229,17 @@ def test_after_a_stop_arming_leads_on_and_after_manual_the_service_release_does(
     assert bench.state is not None
     assert bench.state.mode == "auto"
     check_wire(bench)
+
+
+def test_a_fence_of_the_mission_is_waited_for_and_kept(bench: Bench) -> None:
+    path = bench.folder / "mission.json"
+    bench.drivers.end(signal.SIGTERM)
+    bench.drivers = bench.start(str(path))
+    wait("the mission is waited for", lambda: f"waits for {path}" in bench.arm().message)
+    partial = bench.folder / "mission.partial"
+    partial.write_text('{"fences": [[[50, -50], [100, -50], [100, 50], [50, 50]]]}')  # the pose is (0, 0)
+    partial.rename(path)
+    wait("the fence", lambda: "fence: it would be left within the 0.00 m to rest" in bench.arm().message)
 
 
 def test_a_silent_supervisor_brings_the_vehicle_to_its_safe_state(bench: Bench) -> None:

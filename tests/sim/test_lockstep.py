@@ -116,6 +116,14 @@ def test_a_stop_in_wind_and_current_settles(name: str, monkeypatch: pytest.Monke
     assert sum(a * b < 0.0 for a, b in itertools.pairwise(speeds)) <= 2
 
 
+@pytest.mark.slow
+def test_the_guard_stops_the_car_inside_the_fence() -> None:
+    loop, result = run("car_fence")
+    assert all(held(result.report).values()), result.report
+    reason = loop.stack.state(result.report["t_end_s"]).reasons[0]
+    assert reason.startswith("fence: it would be left within the ")
+
+
 def test_dead_commands_stop_the_car_by_its_own_watchdog() -> None:
     _, result = run("car_straight", "faults=[{what: silent, where: commands, begin: 6}]",
                     "asserts=[{name: stops, expression: speed < 0.1 and t > 6, by: 14}]", "duration_s=16")  # fmt: skip

@@ -106,6 +106,10 @@ class Guard:
         """
         Moves time; returns the frames due as [(device, bytes)].
         """
+    def set_fences(self, fences: typing.Any) -> bool:
+        """
+        Polygons in map to stay inside; False while a source leads.
+        """
     def stop(self, now: typing.SupportsFloat | typing.SupportsIndex) -> None:
         """
         Safe outputs from now on, at any time, until armed again.
@@ -173,6 +177,7 @@ class GuardThread:
         """
         Hands over a descriptor (sockets connected; the guard keeps a duplicate), or -1: the device is gone.
         """
+    def set_fences(self, fences: typing.Any) -> bool: ...
     def state(self) -> tuple[str, bool, list[str]]: ...
     def stop(self) -> None: ...
     def submit(self, source: str, t_stamp: typing.SupportsFloat | typing.SupportsIndex, values: typing.Any) -> str: ...

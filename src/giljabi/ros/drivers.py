@@ -12,6 +12,7 @@ from typing import Any
 from sensor_msgs.msg import JointState as JointStateMsg
 
 from giljabi import topics
+from giljabi.mission import Mission
 from giljabi.platform import Platform
 from giljabi.registry import build_driver
 from giljabi.ros import convert, status
@@ -28,6 +29,7 @@ from giljabi_drivers.transport import open_transport
 
 SOURCES = (AUTO, MANUAL)
 WAITS = "waits for the simulated devices"
+Fences = tuple[tuple[tuple[float, float], ...], ...]
 STATE_CHECK_HZ = 20.0  # a change of mode is published within this period, else at the row's rate
 
 
@@ -49,6 +51,8 @@ class DriversNode(StackNode):
         self._state: StackState | None = None
         self._state_told = 0.0
         self._event = 0
+        self._fences: Fences = ()
+        self.on_mission(self._take_mission)
         self._open_outputs(platform)
         self._open_inputs()
         if self._devices_file:
@@ -93,6 +97,7 @@ class DriversNode(StackNode):
             if (table := driver.encode_table()) is not None
         ]
         self.guard = build_guard_thread(self.platform, tables, self.clock.offset_ns)
+        self.guard.set_fences(self._fences)
         devices = {name: (driver, transports[name]) for name, driver in self._drivers.items()}
         self.wires = Wires(devices, self.clock, self._publish_sample, self.guard.set_descriptor, self.caught)
         self.wires.start()
@@ -158,9 +163,16 @@ class DriversNode(StackNode):
         if self.guard is not None:
             self.guard.odometry(odom)
 
+    def _take_mission(self, mission: Mission) -> None:
+        self._fences = mission.fences
+        if self.guard is not None:
+            self.guard.set_fences(self._fences)
+
     def _arm(self, request: Any) -> tuple[bool, str]:
         if self.guard is None:
             return False, WAITS
+        if request.data and self.mission_awaited:
+            return False, f"waits for {self.get_parameter('mission_file').value}; it may hold a fence"
         if not request.data:
             self.guard.disarm("asked by service arm")
             return True, "disarmed"

@@ -6,11 +6,11 @@ is left into frames. docs/safety.md says what each mode does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from giljabi.platform import Platform
-from giljabi.types import Health, JointState, Odometry, StackState
+from giljabi.types import BadInputError, Health, JointState, Odometry, StackState
 from giljabi.wire import EncodeTable
 
 SOURCES = ("policy", "auto", "manual")  # ascending authority
@@ -43,6 +43,10 @@ class GuardConfig:
     pose_timeout_s: float
     sources: tuple[str, ...] = SOURCES
     command_lost_s: float = 0.0  # age of a command beyond which only arming helps; at least command_timeout_s
+    stop_deceleration: float = 0.0  # m/s^2, mean of the safe output; 0: unknown, so no fence is taken
+    front: float = 0.0  # m, body before, behind and beside base_link
+    rear: float = 0.0
+    half_width: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,10 @@ class Guard:
         """Takes an actuator's measured value in its SI unit; names of other joints are not an error."""
         return self._core.feedback(now, name, value)
 
+    def set_fences(self, fences: Sequence[Sequence[tuple[float, float]]]) -> None:
+        """Polygons in map [m] to stay inside; BadInputError for what is none, or while a source leads."""
+        take_fences(self._core.set_fences, fences)
+
     def set_device(self, device: str, open_: bool, now: float) -> None:
         """Says that a device is open or gone; KeyError when no encode table is for it."""
         self._core.set_device(device, open_, now)
@@ -154,6 +162,18 @@ class Guard:
                 self.feedback(now, name, float(value))
 
 
+def take_fences(
+    give: Callable[[Sequence[Sequence[tuple[float, float]]]], bool], fences: Sequence[Sequence[tuple[float, float]]]
+) -> None:
+    """Hands fences to a core guard; its refusals as BadInputError."""
+    try:
+        taken = give([[(float(x), float(y)) for x, y in fence] for fence in fences])
+    except (TypeError, ValueError) as e:
+        raise BadInputError(f"fence: {e}") from None
+    if not taken:
+        raise BadInputError("fence: a source leads; disarm before it is changed")
+
+
 def state_of(now: float, state: tuple[str, bool, list[str]]) -> StackState:
     """A StackState from the core's tuple."""
     mode, armed, reasons = state
@@ -194,7 +214,7 @@ def guard_config(platform: Platform, encode_tables: Iterable[EncodeTable]) -> Gu
                 ("drivers", device, "options"),
                 f"driver '{device}' sends actuator '{name}', which belongs to driver '{owner}'; one writer is expected",
             )
-    g = platform.model.guard
+    g, body = platform.model.guard, platform.model.footprint
     return GuardConfig(
         actuators=tuple(
             GuardActuator(
@@ -208,6 +228,10 @@ def guard_config(platform: Platform, encode_tables: Iterable[EncodeTable]) -> Gu
         heartbeat_timeout_s=g.heartbeat_timeout_s,
         pose_timeout_s=g.pose_timeout_s,
         command_lost_s=g.command_lost_s if g.command_lost_s is not None else LOST_TIMEOUTS * g.command_timeout_s,
+        stop_deceleration=g.stop_deceleration or 0.0,
+        front=body.centre_x + 0.5 * body.length,
+        rear=0.5 * body.length - body.centre_x,
+        half_width=0.5 * body.width,
     )
 
 

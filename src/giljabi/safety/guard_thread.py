@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 
 from giljabi.platform import Platform
-from giljabi.safety.guard import GuardConfig, GuardEvent, events_of, guard_config, state_of, table_error
+from giljabi.safety.guard import GuardConfig, GuardEvent, events_of, guard_config, state_of, table_error, take_fences
 from giljabi.types import Health, JointState, Odometry, StackState
 from giljabi.wire import EncodeTable
 
@@ -39,6 +39,10 @@ class GuardThread:
         device; ValueError: not an open descriptor.
         """
         self._core.set_descriptor(device, fd)
+
+    def set_fences(self, fences: Sequence[Sequence[tuple[float, float]]]) -> None:
+        """Polygons in map [m] to stay inside; BadInputError for what is none, or while a source leads."""
+        take_fences(self._core.set_fences, fences)
 
     def now(self) -> float:
         """Stack time [s]."""

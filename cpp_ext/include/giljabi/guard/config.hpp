@@ -36,6 +36,11 @@ struct GuardConfig {
   // Between command_timeout_s and this age of the newest command the safe output goes out, but a new command
   // ends it; beyond, only arming does. Below command_timeout_s: there is no such time.
   double command_lost_s = 0.0;
+  // For fences: how the safe output brakes on average [m/s^2], and the body around base_link [m].
+  double stop_deceleration = 0.0;
+  double front = 0.0;
+  double rear = 0.0;
+  double half_width = 0.0;
 };
 
 enum class Mode { standby, running, minimum_risk, stopped };
@@ -101,6 +106,10 @@ inline void check(const GuardConfig& c) {
   require(positive(c.heartbeat_timeout_s), "heartbeat_timeout_s must be above 0");
   require(positive(c.pose_timeout_s), "pose_timeout_s must be above 0");
   require(std::isfinite(c.command_lost_s) && c.command_lost_s >= 0.0, "command_lost_s must not be negative");
+  require(std::isfinite(c.stop_deceleration) && c.stop_deceleration >= 0.0,
+          "stop_deceleration must not be negative");
+  require(std::isfinite(c.front) && std::isfinite(c.rear) && std::isfinite(c.half_width),
+          "front, rear and half_width must be numbers");
   require(c.command_timeout_s * c.rate_hz >= 1.0, "command_timeout_s is shorter than one tick of the guard");
   for (std::size_t i = 0; i < c.actuators.size(); ++i) {
     const ActuatorConfig& a = c.actuators[i];

@@ -14,6 +14,7 @@
 
 #include "giljabi/codecs/wire.hpp"
 #include "giljabi/guard/config.hpp"
+#include "giljabi/guard/fence.hpp"
 #include "giljabi/guard/text.hpp"
 
 namespace giljabi::guard {
@@ -30,7 +31,7 @@ struct Frame {
   std::array<std::uint8_t, codecs::kMaxFrameBytes> data{};
 };
 
-// Pose of base_link in map, kept for the fence; t is its stamp.
+// Pose of base_link in map, for the fence; t is its stamp, speed along x of the body.
 struct Pose {
   double t = std::numeric_limits<double>::quiet_NaN();
   double x = 0.0;
@@ -63,6 +64,10 @@ class Guard {
   Refusal feedback(double now, std::string_view name, double value) noexcept;
   // A device that is not open forbids arming, and ends auto when it happens on the way.
   bool set_device(std::string_view device, bool open, double now) noexcept;
+
+  // The vehicle stays inside each of them; false while a source leads. Throws std::invalid_argument for what
+  // is no polygon. A part of configuring: it allocates.
+  bool set_fences(std::vector<Polygon> fences);
 
   // Empties `why` and arms, or fills it.
   bool arm(double now, Reasons& why) noexcept;
@@ -126,6 +131,8 @@ class Guard {
   bool advance(double now, double& dt) noexcept;
   void watch() noexcept;
   void watch_guided() noexcept;
+  // Why the source may not go on because of a fence; false and nothing when it may.
+  bool leaves_fence(int source, double t, Reason& why) const noexcept;
   void minimum_risk(double t, std::string_view cause, int guided = kNobody) noexcept;
   void take_late(const Slot& slot) noexcept;
   void end_guided(double t, std::string_view why) noexcept;
@@ -150,6 +157,7 @@ class Guard {
   std::vector<Feedback> feedback_;
   std::vector<char> open_;  // by device
   Pose pose_;
+  std::vector<Polygon> fences_;
 
   bool started_ = false;
   bool armed_ = false;

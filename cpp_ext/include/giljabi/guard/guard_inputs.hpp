@@ -204,6 +204,22 @@ inline bool Guard::set_device(std::string_view device, bool open, double now) no
   return false;
 }
 
+inline bool Guard::set_fences(std::vector<Polygon> fences) {
+  for (const Polygon& fence : fences) {
+    require(fence.size() >= 3, "a fence has fewer than 3 corners");
+    for (const Point& p : fence) {
+      require(std::isfinite(p.x) && std::isfinite(p.y), "a corner of a fence is not finite");
+    }
+  }
+  require(fences.empty() || config_.stop_deceleration > 0.0,
+          "a fence needs stop_deceleration: how the safe output brakes");
+  if (mode_ == Mode::running || guided_ != kNobody) {
+    return false;
+  }
+  fences_ = std::move(fences);
+  return true;
+}
+
 inline bool Guard::arm(double now, Reasons& why) noexcept {
   why.clear();
   if (mode_ == Mode::running) {

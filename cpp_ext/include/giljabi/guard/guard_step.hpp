@@ -85,9 +85,43 @@ inline void Guard::watch() noexcept {
     cause.add("supervisor: ").add(beat_reasons_.empty() ? "not ok" : beat_reasons_[0].view());
     return minimum_risk(t_, cause.view(), source);
   }
+  if (leaves_fence(selected_, t_, cause)) {
+    return minimum_risk(t_, cause.view());
+  }
   if (follow == late_) {
     take_late(slot);
   }
+}
+
+// The straight way that the body sweeps until the safe output has brought it to rest. The source of the
+// highest authority, a person, is not bound: somebody must be able to bring the vehicle back.
+inline bool Guard::leaves_fence(int source, double t, Reason& why) const noexcept {
+  if (fences_.empty() || source == static_cast<int>(config_.sources.size()) - 1) {
+    return false;
+  }
+  const double old = t - pose_.t;
+  if (!(old <= config_.pose_timeout_s && old >= -kFutureTolerance)) {  // not a number before the first
+    why.add("fence: no pose");
+    if (std::isfinite(old)) {
+      why.add(" for ").add(old).add(" s");
+    }
+    return true;
+  }
+  const double speed = std::abs(pose_.speed);
+  const double rest =
+      speed * (std::max(old, 0.0) + tick_) + speed * speed / (2.0 * config_.stop_deceleration);
+  const double ahead = config_.front + (pose_.speed >= 0.0 ? rest : 0.0);
+  const double behind = config_.rear + (pose_.speed < 0.0 ? rest : 0.0);
+  const double c = std::cos(pose_.yaw);
+  const double s = std::sin(pose_.yaw);
+  for (const Polygon& fence : fences_) {
+    if (room(fence, {pose_.x, pose_.y}, {pose_.x + ahead * c, pose_.y + ahead * s}) <= config_.half_width ||
+        room(fence, {pose_.x, pose_.y}, {pose_.x - behind * c, pose_.y - behind * s}) <= config_.half_width) {
+      why.add("fence: it would be left within the ").add(rest).add(" m to rest");
+      return true;
+    }
+  }
+  return false;
 }
 
 // A late command is a breath held, not a fault: the safe output goes out until the next one.
@@ -114,6 +148,7 @@ inline void Guard::watch_guided() noexcept {
     return;
   }
   const Slot& slot = slots_[static_cast<std::size_t>(guided_)];
+  Reason why;
   if (level_ != Level::guided) {
     end_guided(t_, level_ == Level::fault ? "the supervisor says so" : "its cause is gone");
   } else if (!fresh(slot, t_)) {
@@ -122,6 +157,8 @@ inline void Guard::watch_guided() noexcept {
     end_guided(t_, "the supervisor's heartbeat stopped");
   } else if (std::find(open_.begin(), open_.end(), 0) != open_.end()) {
     end_guided(t_, "a device is gone");
+  } else if (leaves_fence(guided_, t_, why)) {
+    end_guided(t_, why.view());
   }
 }
 
@@ -217,6 +254,8 @@ inline void Guard::arming_reasons(double t, Reasons& out) const noexcept {
         .add("no source sends commands younger than ")
         .add(config_.command_timeout_s)
         .add(" s; is the controller running?");
+  } else if (Reason why; leaves_fence(best_source(t), t, why)) {
+    out.add().add(why.view());
   }
   if (!beat_seen_ || !fresh(beat_stamp_, beat_arrival_, config_.heartbeat_timeout_s, t)) {
     out.add()
