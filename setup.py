@@ -202,6 +202,7 @@ setup(
             "cmeel-eigen>=3.4",
             "playwright",
             "casadi",
+            "piqp",
         ],
     },
     entry_points={"console_scripts": CONSOLE_SCRIPTS},

@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """The solver against its peers, in closed loop and from a cold start.
 
-usage: benchmarks/ocp.py --problem A|B [--set key=value]... [--params F.json] [--peers fatrop,ipopt] [--list] [--json]
+usage: benchmarks/ocp.py --problem A|B|C20|C50|D16|D100|SRBD10|SRBD20 [--set key=value]... [--params F.json]
+                         [--peers fatrop,hpipm] [--list] [--json]
 example: benchmarks/ocp.py --problem A --set disc_radius=2.5 --peers fatrop
 
 Method. Closed loop: the guess is the start state at every stage; `warm_iterations` real-time iterations at t = 0; then
 `steps` steps of prepare, feedback with the measured state, the first input clipped to its box, the plant (the model by
-ten Runge-Kutta steps), a kick where one is set, and the guess shifted by one stage. The cost sums the stage costs and
-penalties at the plant's states. A peer solves the same problem to convergence at each step, warm-started, in a closed
-loop of its own. Ours and the peers take turns within each step. Times are thread CPU time of one call as users make it,
-setting references excluded: per step the least of the repeats, then percentiles over the steps. `same`: the peer's
-closed loop costs the same (A: 1e-4, B: 2 %). Ratios are ours divided by the peer's.
+`plant_substeps` Runge-Kutta steps), a kick where one is set, and the guess shifted by one stage. The cost sums the
+stage costs and penalties at the plant's states. Each peer has a closed loop of its own; ours and the peers take turns
+within each step. Peers of `one QP a step` (acados, hpipm, qrqp, osqp, piqp) do the same work as ours: linearize, one
+quadratic programme. Those `converged at every step` (fatrop, ipopt) do more, and their loop is another one. `same`: the
+peer's closed loop costs what ours costs (to 1e-4, B to 2 %). Times are thread CPU time of one call as users make it,
+setting references excluded; acados' are what it reports of itself, and in the linear problems (D16 to SRBD20) the peers
+get their matrices for nothing. Per step the least of the repeats, then percentiles over the steps. Ratios are ours
+divided by the peer's.
 """
 
 from __future__ import annotations
@@ -22,7 +26,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,17 +34,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import ocp_peers
-from ocp_problems import DEFAULTS, SAME_COST, Problem, load_problem
+from ocp_base import Problem
+from ocp_peers import Horizon, timed
+from ocp_problems import DEFAULTS, load_problem
 
 from giljabi.solver import Ocp, Status
 from giljabi.types import Array, BadInputError
-
-
-def timed(call: Callable[[], Any]) -> tuple[float, Any]:
-    """Thread CPU time of a call [s], and what it returned."""
-    begin = time.thread_time_ns()
-    out = call()
-    return (time.thread_time_ns() - begin) * 1e-9, out
 
 
 class Loop:
@@ -57,25 +55,32 @@ class Loop:
 
     def apply(self, u: Array) -> None:
         """One step of the plant under the input, clipped to its box."""
-        s = self.problem.settings
-        q, r, _ = self.problem.weights()
-        u = np.clip(u, s["input_lower"], s["input_upper"])
-        now = np.array([self.i * self.problem.dt])
-        e = self.x - self.problem.reference(now)[0]
-        self.plant.set_parameters(self.problem.discs(now)[0])
-        outside = np.maximum(-self.plant.constraint_values(self.x), 0.0)
-        self.cost += 0.5 * float(e @ (q * e) + u @ (r * u))
-        self.cost += float(np.sum(s["penalty_l1"] * outside + 0.5 * s["penalty_l2"] * outside**2))
-        self.violation = max(self.violation, float(outside.max()))
-        self.x = self.plant.simulate(self.x, u, self.problem.dt, s["plant_substeps"])
+        s, problem = self.problem.settings, self.problem
+        q, r, _ = problem.weights
+        now = np.array([self.i * problem.dt])
+        lower, upper = problem.input_bounds(now)
+        u = np.clip(u, lower[0], upper[0])
+        e, w = self.x - problem.reference(now)[0], u - problem.input_reference(now)[0]
+        self.plant.set_parameters(problem.parameters(now)[0])
+        self.cost += 0.5 * float(e @ (q * e) + w @ (r * w))
+        outside = np.maximum(-self.plant.constraint_values(self.x, u=u), 0.0)
+        if problem.soft_count:
+            self.cost += float(np.sum(s["penalty_l1"] * outside + 0.5 * s["penalty_l2"] * outside**2))
+        low, high = problem.state_bounds(now)
+        beyond = np.maximum(low[0] - self.x, self.x - high[0]) if self.i else np.zeros(1)
+        self.violation = max(self.violation, float(outside.max(initial=0.0)), float(beyond.max()))
+        self.x = problem.settle(self.plant.simulate(self.x, u, problem.dt, s["plant_substeps"]))
         self.i += 1
-        if s["kick_every"] and self.i % s["kick_every"] == s["kick_at"]:
-            self.x = self.x + np.array(s["kick"])
+        self.x = problem.kick(self.i, self.x)
 
-    def horizon(self) -> tuple[Array, Array]:
-        """References (N+1, nx) and discs (N+1, ...) from now on."""
-        t: Array = np.arange(self.i, self.i + self.problem.horizon + 1, dtype=np.float64) * self.problem.dt
-        return self.problem.reference(t), self.problem.discs(t)
+    def horizon(self) -> Horizon:
+        """What is known from now on."""
+        problem = self.problem
+        t: Array = np.arange(self.i, self.i + problem.horizon + 1, dtype=np.float64) * problem.dt
+        lower, upper = problem.input_bounds(t[:-1])
+        parameters = problem.parameters(t)
+        references = problem.reference(t), problem.input_reference(t[:-1])
+        return Horizon(self.x, *references, parameters, *problem.state_bounds(t), lower, upper)
 
 
 class Ours:
@@ -104,9 +109,7 @@ class Ours:
 
     def step(self) -> None:
         """One step of the closed loop."""
-        x_ref, discs = self.loop.horizon()
-        self.ocp.set_reference(x_ref)
-        self.ocp.set_parameters(discs)
+        self._set()
         prepare, _ = timed(self.ocp.prepare)
         feedback, result = timed(lambda: self.ocp.feedback(self.loop.x))
         self.times[-1].append((prepare, feedback))
@@ -114,12 +117,18 @@ class Ours:
         self.loop.apply(result.u0)
         self.ocp.shift()
 
+    def _set(self) -> None:
+        now = self.loop.horizon()
+        self.ocp.set_reference(now.x_ref, now.u_ref)
+        self.ocp.set_parameters(now.parameters)
+        for name, value in (("state_lower", now.x_lower), ("state_upper", now.x_upper),
+                            ("input_lower", now.u_lower), ("input_upper", now.u_upper)):  # fmt: skip
+            self.ocp.set(name, value)
+
     def _start(self) -> None:
         self.loop = Loop(self.problem, self.plant)
-        x_ref, discs = self.loop.horizon()
-        self.ocp.set_reference(x_ref)
-        self.ocp.set_parameters(discs)
-        self.ocp.set_guess(self.problem.start)
+        self._set()
+        self.ocp.set_guess(self.problem.start, self.problem.start_input)
 
 
 class Theirs:
@@ -128,39 +137,34 @@ class Theirs:
     def __init__(self, problem: Problem, name: str, jit: bool) -> None:
         self.problem = problem
         self.plant = problem.build()
-        self.peer = ocp_peers.CasadiPeer(problem, name, self.plant.names.states, jit)
+        self.peer = ocp_peers.build(name, problem, jit)
         self.times: list[list[float]] = []
         self.failed = 0
 
     def cold(self) -> tuple[float, bool]:
         """Time of a solve from the cold start, and whether it converged."""
         self._start()
-        return timed(lambda: self.peer.solve(self.parameters()))
+        return self.peer.solve_cold(self.loop.horizon())
 
     def begin(self) -> None:
-        """A new repeat of the closed loop, converged at t = 0."""
+        """A new repeat of the closed loop."""
         self._start()
-        self.peer.solve(self.parameters())
+        self.peer.warm(self.loop.horizon(), self.problem.settings["warm_iterations"])
         self.times.append([])
         self.failed = 0
 
     def step(self) -> None:
         """One step of the closed loop."""
-        p = self.parameters()
-        spent, good = timed(lambda: self.peer.solve(p))
+        spent, good = self.peer.solve(self.loop.horizon())
         self.times[-1].append(spent)
         self.failed += not good
-        self.loop.apply(self.peer.u0 if np.all(np.isfinite(self.peer.u0)) else np.zeros(self.peer.nu))
+        u = self.peer.u0
+        self.loop.apply(u if np.all(np.isfinite(u)) else self.problem.start_input)
         self.peer.shift()
-
-    def parameters(self) -> Array:
-        """What the programme needs to know of this step."""
-        x_ref, discs = self.loop.horizon()
-        return ocp_peers.CasadiPeer.parameters(self.loop.x, x_ref, discs)
 
     def _start(self) -> None:
         self.loop = Loop(self.problem, self.plant)
-        self.peer.guess(self.problem.start)
+        self.peer.guess(self.problem.start, self.problem.start_input)
 
 
 def percentiles(times: Array) -> dict[str, float]:
@@ -183,7 +187,8 @@ def measure(problem: Problem, names: list[str], repeats: int, jit: bool, tell: C
     for _ in range(repeats):
         cold.append(ours.cold())
         for name, peer in theirs.items():
-            colds[name].append(peer.cold())
+            if peer.peer.cold_offered:
+                colds[name].append(peer.cold())
     cold_costs = {name: peer.peer.cost for name, peer in theirs.items()}
     runners: list[Ours | Theirs] = [ours, *theirs.values()]
     steps = problem.settings["steps"]
@@ -222,17 +227,22 @@ def measure(problem: Problem, names: list[str], repeats: int, jit: bool, tell: C
         spent = percentiles(np.array(peer.times))
         difference = abs(peer.loop.cost - ours.loop.cost) / max(abs(ours.loop.cost), 1e-9)
         out["peers"][name] = {
-            "same": bool(difference <= SAME_COST[problem.name]),
+            "same": bool(difference <= problem.same_cost),
+            "method": peer.peer.method,
             "ratio_p50": total["p50_us"] / spent["p50_us"],
             "ratio_p99": total["p99_us"] / spent["p99_us"],
             **spent,
             "cost": peer.loop.cost,
+            "violation": peer.loop.violation,
             "failed": peer.failed,
-            "cold_ms": min(t for t, _ in colds[name]) * 1e3,
-            "cold_cost": cold_costs[name],
-            "cold_status": "converged" if colds[name][0][1] else "failed",
             "jit": jit,
         }
+        if colds[name]:
+            out["peers"][name] |= {
+                "cold_ms": min(t for t, _ in colds[name]) * 1e3,
+                "cold_cost": cold_costs[name],
+                "cold_status": "converged" if colds[name][0][1] else "failed",
+            }
     return out
 
 
@@ -246,10 +256,11 @@ def report(out: dict[str, Any]) -> str:
         f"  {o['cold_status']}",
     ]
     for name, p in out["peers"].items():
+        cold = f"{p['cold_ms']:10.2f}  {p['cold_status']}" if "cold_ms" in p else f"{'-':>10}  not offered"
         lines.append(
-            f"{name:10}{p['p50_us']:10.1f}{p['p99_us']:10.1f}{p['max_us']:10.1f}{p['cost']:14.4f}{p['cold_ms']:10.2f}"
-            f"  {p['cold_status']}; ours/theirs p50 {p['ratio_p50']:.4f}, p99 {p['ratio_p99']:.4f}, "
-            f"{'same' if p['same'] else 'another'} closed loop"
+            f"{name:10}{p['p50_us']:10.1f}{p['p99_us']:10.1f}{p['max_us']:10.1f}{p['cost']:14.4f}{cold}; "
+            f"ours/theirs p50 {p['ratio_p50']:.4f}, p99 {p['ratio_p99']:.4f}; {p['method']}, "
+            f"{'same' if p['same'] else 'another'} closed loop" + (f", {p['failed']} failed" if p["failed"] else "")
         )
     lines.append(f"prepare p50 {o['prepare_p50_us']:.1f} µs, feedback p50 {o['feedback_p50_us']:.1f} µs, "
                  f"violation {o['violation']:.2g}")  # fmt: skip
@@ -262,7 +273,7 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         print(json.dumps(problem.settings, indent=2))
         return 0
-    known = ocp_peers.installed()
+    known = ocp_peers.installed(problem.name)
     names = known if args.peers is None else [n for n in args.peers.split(",") if n not in ("", "none")]
     for name in names:
         if name not in known:
@@ -282,7 +293,7 @@ def run(args: argparse.Namespace) -> int:
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problem", required=True, choices=sorted(DEFAULTS))
+    parser.add_argument("--problem", required=True, choices=list(DEFAULTS))
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting (JSON value)")
     parser.add_argument("--params", metavar="F", help="JSON file of settings")
     parser.add_argument("--list", action="store_true", help="print every setting and stop")

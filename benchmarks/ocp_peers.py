@@ -1,201 +1,232 @@
-"""Peers of the solver's benchmark: the same problem as a nonlinear programme in CasADi, converged at every step."""
+"""Peers of the solver's benchmark, all of them optional: CasADi's solvers, PIQP and acados.
+
+`converged` peers solve the nonlinear programme to 1e-6 at every step. `one QP` peers do what ours does: linearize at
+the guess, solve one quadratic programme, step; it is the same sequence of problems, so their closed loop is ours too.
+"""
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-from ocp_problems import Problem
+from ocp_base import Problem
+from ocp_programme import Programme
+from ocp_qp import CasadiQp, Piqp
 
 from giljabi.types import Array
 
-NAMES = ("fatrop", "ipopt")
+CONVERGED = ("fatrop", "ipopt")
+ONE_QP = ("hpipm", "qrqp", "osqp")  # of CasADi
+LINEAR = ("D16", "D100", "SRBD10", "SRBD20")
 
 
-def installed() -> list[str]:
-    """Peers that this machine has."""
-    try:
-        import casadi
-    except ImportError:
-        return []
-    return [name for name in NAMES if casadi.has_nlpsol(name)]
+@dataclass(frozen=True)
+class Horizon:
+    """What a step of the closed loop knows: state (nx,), and arrays over the stages k = 0 .. N."""
+
+    x: Array
+    x_ref: Array
+    u_ref: Array  # (N, nu)
+    parameters: Array
+    x_lower: Array
+    x_upper: Array
+    u_lower: Array  # (N, nu)
+    u_upper: Array
 
 
-def _dynamics(problem: Problem, x: Any, u: Any) -> Any:
-    """Time derivative of the state, written for CasADi from the equations (not from the solver's models)."""
-    import casadi as ca
+class Peer:
+    """A solver with its own guess and multipliers from step to step."""
 
-    s = problem.settings
-    if problem.name == "A":
-        heading, v, steering, a = x[2], x[3], x[4], x[5]
-        return ca.vertcat(
-            v * ca.cos(heading), v * ca.sin(heading), v / s["wheelbase"] * ca.tan(steering), a, u[0], u[1]
-        )
+    method: str
+    cold_offered = True
+    cost = 0.0
 
-    def size(a: Any) -> Any:
-        return ca.sqrt(a**2 + 1e-4)
+    def guess(self, x: Array, u: Array) -> None:
+        """The cold start's guess: state (nx,) and input (nu,) at every stage, no multipliers."""
+        raise NotImplementedError
 
-    nu = x[3:6]
-    surge, sway, yaw = nu[0], nu[1], nu[2]
-    mass = ca.DM([[s["m11"], 0, 0], [0, s["m22"], s["m23"]], [0, s["m23"], s["m33"]]])
-    momentum = ca.mtimes(mass, nu)
-    coriolis = ca.vertcat(-momentum[1] * yaw, momentum[0] * yaw, momentum[1] * surge - momentum[0] * sway)
-    damping = ca.vertcat(
-        (s["d11"] + s["d11_abs"] * size(surge) + s["d11_cub"] * surge**2) * surge,
-        (s["d22"] + s["d22_abs"] * size(sway) + s["d22_r"] * size(yaw)) * sway
-        + (s["d23"] + s["d23_abs"] * size(sway) + s["d23_r"] * size(yaw)) * yaw,
-        (s["d32"] + s["d32_abs"] * size(sway) + s["d32_r"] * size(yaw)) * sway
-        + (s["d33"] + s["d33_abs"] * size(sway) + s["d33_r"] * size(yaw)) * yaw,
-    )
-    force = ca.vertcat(x[6], 0, x[7])
-    acceleration = ca.mtimes(ca.inv(mass), force - coriolis - damping)
-    c, sn = ca.cos(x[2]), ca.sin(x[2])
-    return ca.vertcat(surge * c - sway * sn, surge * sn + sway * c, yaw, acceleration, u[0], u[1])
+    def solve_cold(self, now: Horizon) -> tuple[float, bool]:
+        """Converges from the guess; time [s] and whether it did."""
+        raise NotImplementedError
 
+    def warm(self, now: Horizon, iterations: int) -> None:
+        """What a closed loop begins with."""
+        raise NotImplementedError
 
-def _options(solver: str, jit: bool, n: int, shape: tuple[list[int], ...], equality: list[bool]) -> dict[str, Any]:
-    options: dict[str, Any] = {"print_time": False, "error_on_fail": False, "expand": True}
-    if jit:
-        options |= {"jit": True, "compiler": "shell", "jit_options": {"flags": ["-O3", "-march=native"]}}
-    if solver == "ipopt":
-        options["ipopt"] = {"print_level": 0, "sb": "yes", "tol": 1e-6, "max_iter": 500}
-    else:
-        nx, nu, ng = shape
-        options |= {"structure_detection": "manual", "N": n, "nx": nx, "nu": nu, "ng": ng, "equality": equality}
-        options["fatrop"] = {"print_level": 0, "tol": 1e-6, "max_iter": 500}
-    return options
-
-
-def _step(problem: Problem, nx: int, nu: int) -> Any:
-    """CasADi function of one Runge-Kutta step."""
-    import casadi as ca
-
-    x, u = ca.SX.sym("x", nx), ca.SX.sym("u", nu)
-    f = ca.Function("f", [x, u], [_dynamics(problem, x, u)])
-    h, k1 = problem.dt, f(x, u)
-    k2 = f(x + h / 2 * k1, u)
-    k3 = f(x + h / 2 * k2, u)
-    k4 = f(x + h * k3, u)
-    return ca.Function("step", [x, u], [x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)])
-
-
-def _room(nx: int, discs: int) -> Any:
-    """CasADi function of the distances to the discs."""
-    import casadi as ca
-
-    x, disc = ca.SX.sym("x", nx), ca.SX.sym("disc", 3 * discs)
-    parts = [(x[:2] - disc[3 * j : 3 * j + 2]) / disc[3 * j + 2] for j in range(discs)]
-    return ca.Function("room", [x, disc], [ca.vertcat(*[ca.dot(part, part) - 1 for part in parts])])
-
-
-class _Programme:
-    """Variables and constraints of a nonlinear programme, stage by stage, in the order fatrop wants."""
-
-    def __init__(self) -> None:
-        self.variables: list[Any] = []
-        self.lower: list[Any] = []
-        self.upper: list[Any] = []
-        self.constraints: list[Any] = []
-        self.equality: list[bool] = []
-        self.size = 0
-
-    def add(self, symbol: Any, lower: Any, upper: Any) -> int:
-        """A block of variables with its bounds; returns where it begins."""
-        self.variables.append(symbol)
-        self.lower.append(lower)
-        self.upper.append(upper)
-        self.size += symbol.numel()
-        return self.size - int(symbol.numel())
-
-    def demand(self, value: Any, equality: bool) -> None:
-        """value = 0 or value >= 0."""
-        self.constraints.append(value)
-        self.equality += [equality] * value.numel()
-
-    def bounds(self) -> dict[str, Any]:
-        """Bounds as CasADi's solvers take them."""
-        return {
-            "lbx": np.concatenate(self.lower),
-            "ubx": np.concatenate(self.upper),
-            "lbg": np.zeros(len(self.equality)),
-            "ubg": np.where(self.equality, 0.0, np.inf),
-        }
-
-
-class CasadiPeer:
-    """One of CasADi's solvers on the problem; keeps its own guess and multipliers from step to step."""
-
-    def __init__(self, problem: Problem, solver: str, states: tuple[str, ...], jit: bool) -> None:
-        import casadi as ca
-
-        n, q, r, q_end = problem.horizon, *problem.weights()
-        nx, nu, discs = len(q), len(r), problem.discs(np.zeros(1)).shape[1] // 3
-        self.nx, self.nu = nx, nu
-        step, room = _step(problem, nx, nu), _room(nx, discs)
-        free, (lower, upper) = np.full(nx, np.inf), problem.state_bounds(states)
-        z, zz = problem.settings["penalty_l1"], problem.settings["penalty_l2"]
-        start, x_ref = ca.MX.sym("start", nx), ca.MX.sym("x_ref", nx, n + 1)
-        places = ca.MX.sym("places", 3 * discs, n + 1)
-        xs = [ca.MX.sym(f"x{k}", nx) for k in range(n + 1)]
-        programme, cost = _Programme(), ca.MX(0)
-        self.at_x, self.at_u = [], []
-        for k, x in enumerate(xs):
-            self.at_x.append(programme.add(x, lower if k else -free, upper if k else free))
-            e = x - x_ref[:, k]
-            cost += 0.5 * ca.dot(ca.DM(q if k < n else q_end) * e, e)
-            if k < n:
-                u = ca.MX.sym(f"u{k}", nu)
-                self.at_u.append(programme.add(u, problem.settings["input_lower"], problem.settings["input_upper"]))
-                cost += 0.5 * ca.dot(ca.DM(r) * u, u)
-                programme.demand(xs[k + 1] - step(x, u), True)
-            if k == 0:
-                programme.demand(x - start, True)
-            else:
-                s = ca.MX.sym(f"s{k}", discs)
-                programme.add(s, np.zeros(discs), np.full(discs, np.inf))
-                cost += z * ca.sum1(s) + 0.5 * zz * ca.dot(s, s)
-                programme.demand(room(x, places[:, k]) + s, False)
-        shape = [nx] * (n + 1), [nu] + [nu + discs] * (n - 1) + [discs], [nx] + [discs] * n
-        program = {
-            "x": ca.vertcat(*programme.variables),
-            "p": ca.vertcat(start, ca.vec(x_ref), ca.vec(places)),
-            "f": cost,
-            "g": ca.vertcat(*programme.constraints),
-        }
-        self.solver = ca.nlpsol("peer", solver, program, _options(solver, jit, n, shape, programme.equality))
-        self.bounds = programme.bounds()
-        self.multipliers: dict[str, Any] = {}
-        self.values: Array = np.zeros(programme.size)
-        self.cost = 0.0
-
-    def guess(self, start: Array) -> None:
-        """The cold start's guess: the start state at every stage, no input, no multipliers."""
-        self.values[:] = 0.0
-        for at in self.at_x:
-            self.values[at : at + self.nx] = start
-        self.multipliers = {}
-
-    def solve(self, p: Array) -> bool:
-        """Solves from the present guess; p as parameters() gives it; returns whether it converged."""
-        out: Any = self.solver(**{"x0": self.values, "p": p, **self.bounds, **self.multipliers})
-        self.values = np.array(out["x"]).ravel()
-        self.multipliers = {"lam_x0": out["lam_x"], "lam_g0": out["lam_g"]}
-        self.cost = float(out["f"])
-        return bool(self.solver.stats()["success"])
-
-    @staticmethod
-    def parameters(x: Array, x_ref: Array, places: Array) -> Array:
-        """State (nx,), references (N+1, nx) and discs (N+1, ...) in one vector."""
-        return np.concatenate([x, x_ref.ravel(), places.ravel()])
+    def solve(self, now: Horizon) -> tuple[float, bool]:
+        """One step; time [s] and success."""
+        raise NotImplementedError
 
     @property
     def u0(self) -> Array:
         """First input (nu,)."""
-        return self.values[self.at_u[0] : self.at_u[0] + self.nu]
+        raise NotImplementedError
 
     def shift(self) -> None:
-        """Moves states and inputs one stage towards the present."""
-        old = self.values.copy()
-        for at, width in ((self.at_x, self.nx), (self.at_u, self.nu)):
+        """Moves the guess one stage towards the present."""
+        raise NotImplementedError
+
+
+def installed(problem: str) -> list[str]:
+    """Peers that this machine has for a problem."""
+    out = []
+    if find_spec("casadi") is not None:
+        import casadi
+
+        # One quadratic programme is the whole of a linear problem: nothing is left to converge.
+        out += [n for n in CONVERGED if problem not in LINEAR and casadi.has_nlpsol(n)]
+        # CasADi's interface of HPIPM knows no controls at the last stage, so no slacks of soft constraints there.
+        out += [n for n in ONE_QP if casadi.has_conic(n) and not (n == "hpipm" and problem in ("A", "B"))]
+        out += ["piqp"] if find_spec("piqp") is not None else []
+        out += ["acados"] if find_spec("acados_template") is not None and problem not in LINEAR else []
+    return out
+
+
+def build(name: str, problem: Problem, jit: bool) -> Peer:
+    """The named peer on a problem."""
+    if name == "acados":
+        from ocp_acados import AcadosPeer
+
+        return AcadosPeer(problem)
+    return ConvergedPeer(problem, name, jit) if name in CONVERGED else QpPeer(problem, name, jit)
+
+
+def timed(call: Any) -> tuple[float, Any]:
+    """Thread CPU time of a call [s], and what it returned."""
+    begin = time.thread_time_ns()
+    out = call()
+    return (time.thread_time_ns() - begin) * 1e-9, out
+
+
+class _ProgrammePeer(Peer):
+    """A peer that works on the vector of all variables."""
+
+    def __init__(self, programme: Programme) -> None:
+        self.programme = programme
+        self.values: Array = np.zeros(programme.size)
+
+    def guess(self, x: Array, u: Array) -> None:
+        """Also forgets the multipliers."""
+        self.values[:] = 0.0
+        for at in self.programme.at_x:
+            self.values[at : at + len(x)] = x
+        for at in self.programme.at_u:
+            self.values[at : at + len(u)] = u
+
+    @property
+    def u0(self) -> Array:
+        """First input (nu,)."""
+        at = self.programme.at_u[0]
+        return self.values[at : at + self.programme.nu]
+
+    def shift(self) -> None:
+        """Moves states and inputs, not slacks."""
+        p, old = self.programme, self.values.copy()
+        for at, width in ((p.at_x, p.nx), (p.at_u, p.nu)):
             for k in range(len(at) - 1):
                 self.values[at[k] : at[k] + width] = old[at[k + 1] : at[k + 1] + width]
+
+
+def _jit(options: dict[str, Any], jit: bool) -> dict[str, Any]:
+    if not jit:
+        return options
+    return options | {"jit": True, "compiler": "shell", "jit_options": {"flags": ["-O3", "-march=native"]}}
+
+
+class ConvergedPeer(_ProgrammePeer):
+    """One of CasADi's nonlinear solvers, warm-started and converged at every step."""
+
+    method = "converged at every step"
+
+    def __init__(self, problem: Problem, solver: str, jit: bool) -> None:
+        import casadi as ca
+
+        programme = Programme(problem, bound_start=False)
+        super().__init__(programme)
+        options = _jit({"print_time": False, "error_on_fail": False, "expand": True}, jit)
+        if solver == "ipopt":
+            options["ipopt"] = {"print_level": 0, "sb": "yes", "tol": 1e-6, "max_iter": 500}
+        else:
+            nx, nu, ng = programme.shape
+            options |= {"structure_detection": "manual", "N": programme.horizon, "nx": nx, "nu": nu, "ng": ng}
+            options |= {"equality": programme.equality, "fatrop": {"print_level": 0, "tol": 1e-6, "max_iter": 500}}
+        self.solver = ca.nlpsol("peer", solver, programme.nonlinear, options)
+        self.multipliers: dict[str, Any] = {}
+
+    def guess(self, x: Array, u: Array) -> None:
+        """Also forgets the multipliers."""
+        super().guess(x, u)
+        self.multipliers = {}
+
+    def solve_cold(self, now: Horizon) -> tuple[float, bool]:
+        """As any other step."""
+        return self.solve(now)
+
+    def warm(self, now: Horizon, iterations: int) -> None:
+        """Converged at t = 0."""
+        self.solve(now)
+
+    def solve(self, now: Horizon) -> tuple[float, bool]:
+        """One call of the solver."""
+        arguments = {"x0": self.values, **self.programme.numbers(now), **self.multipliers}
+        spent, out = timed(lambda: self.solver(**arguments))
+        self.values = np.array(out["x"]).ravel()
+        self.multipliers = {"lam_x0": out["lam_x"], "lam_g0": out["lam_g"]}
+        self.cost = float(out["f"])
+        return spent, bool(self.solver.stats()["success"])
+
+
+class QpPeer(_ProgrammePeer):
+    """CasADi linearizes, a QP solver does one quadratic programme a step."""
+
+    method = "one QP a step"
+    cold_offered = False
+
+    def __init__(self, problem: Problem, solver: str, jit: bool) -> None:
+        import casadi as ca
+
+        programme = Programme(problem, bound_start=True)
+        super().__init__(programme)
+        program = programme.nonlinear
+        x, p, g, f = (program[key] for key in ("x", "p", "g", "f"))
+        # The cost is quadratic and separable, so its Hessian is constant, diagonal, and that of Gauss and Newton.
+        slope = ca.gradient(f, x)
+        of = ca.Function("of", [x, p], [ca.jtimes(slope, x, ca.MX.ones(x.numel()))])
+        hessian = ca.diag(of(np.zeros(x.numel()), np.zeros(p.numel())))
+        jacobian = ca.jacobian(g, x)
+        self.linearize = ca.Function("linearize", [x, p], [slope, g, jacobian])
+        if jit:
+            self.linearize = ca.Function("linearize", [x, p], self.linearize(x, p), _jit({}, jit))
+        else:
+            self.linearize = self.linearize.expand()
+        self.free_matrices = problem.name in LINEAR
+        self.qp: CasadiQp | Piqp
+        if solver == "piqp":
+            self.qp = Piqp(programme.equality, hessian, jacobian.sparsity())
+        else:
+            self.qp = CasadiQp(solver, programme.shape, hessian, jacobian.sparsity())
+
+    def guess(self, x: Array, u: Array) -> None:
+        """Also forgets the multipliers."""
+        super().guess(x, u)
+        self.qp.forget()
+
+    def warm(self, now: Horizon, iterations: int) -> None:
+        """The same real-time iterations as ours."""
+        for _ in range(iterations):
+            self.solve(now)
+
+    def solve(self, now: Horizon) -> tuple[float, bool]:
+        """Linearizes, solves, steps; in linear problems the matrices cost the peer nothing."""
+        numbers = self.programme.numbers(now)
+        spent, (gradient, value, slope) = timed(lambda: self.linearize(self.values, numbers["p"]))
+        value = np.asarray(value).ravel()
+        rows = numbers["lbg"] - value, numbers["ubg"] - value
+        box = numbers["lbx"] - self.values, numbers["ubx"] - self.values
+        out = self.qp(np.asarray(gradient).ravel(), slope, rows, box)
+        if out.good:
+            self.values = self.values + out.step
+        return out.seconds + (0.0 if self.free_matrices else spent), out.good

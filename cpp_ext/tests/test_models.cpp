@@ -6,7 +6,9 @@
 #include <random>
 
 #include "giljabi/models/bicycle.hpp"
+#include "giljabi/models/lipm.hpp"
 #include "giljabi/models/quadrotor.hpp"
+#include "giljabi/models/rigid_body.hpp"
 #include "giljabi/models/vessel.hpp"
 #include "giljabi/models/vessel_rudder.hpp"
 #include "giljabi/solver/integrator.hpp"
@@ -98,12 +100,15 @@ TEST_CASE("sensitivities of the integration step equal the complex step") {
   models::Quadrotor<true, true> multirotor;
   multirotor.drag_x = 0.3, multirotor.drag_y = 0.2, multirotor.drag_z = 0.1;
   check_sensitivities(multirotor, 0.02);
+  check_sensitivities(models::Lipm<8>{}, 0.1);
+  check_sensitivities(models::RigidBody<4>{}, 0.03);
 }
 
 TEST_CASE("constraint gradients equal central differences") {
   check_constraints(models::Bicycle<4, true>{});
   check_constraints(models::Bicycle<1, false>{});
   check_constraints(models::VesselRudder<4, true>{});
+  check_constraints(models::Lipm<8>{});
 }
 
 TEST_CASE("structural zeros are found") {
@@ -244,4 +249,56 @@ TEST_CASE("rotor drag acts in the body's axes, and thrusts lag behind commands")
   CHECK(f[8] == doctest::Approx(-0.3 * 2.0 / m.mass));
   CHECK(f[13] == 0.0);
   CHECK(f[14] == doctest::Approx(2.0 / m.motor_lag));
+}
+
+TEST_CASE("a pendulum's step is exact, and its zero-moment point is where its acceleration says") {
+  using Model = models::Lipm<0>;
+  const Model m;
+  const double x0[6] = {0.1, -0.2, 0.3, 0.4, 0.05, -0.1}, u[2] = {2.0, -3.0}, t = 0.3, h = 0.8 / 9.81;
+  double to[6];
+  solver::RungeKutta4<Model>::step(m, x0, u, nullptr, t, to);
+  for (int i = 0; i < 2; ++i) {
+    const double a = (x0[i] - x0[4 + i]) / h, v = x0[2 + i];  // constant jerk from here
+    CHECK(to[i] == doctest::Approx(x0[i] + v * t + a * t * t / 2 + u[i] * t * t * t / 6).epsilon(1e-13));
+    CHECK(to[2 + i] == doctest::Approx(v + a * t + u[i] * t * t / 2).epsilon(1e-13));
+    CHECK((to[i] - to[4 + i]) / h == doctest::Approx(a + u[i] * t).epsilon(1e-12));
+  }
+  double p[24] = {}, room[8];
+  p[0] = 0.6, p[1] = 0.8, p[2] = 0.5;  // an edge half a metre away
+  models::Lipm<8>{}.constraints(x0, p, room);
+  CHECK(room[0] == doctest::Approx(0.5 - 0.6 * 0.05 + 0.8 * 0.1));
+  CHECK(room[1] == 0.0);  // no normal: the offset alone
+}
+
+TEST_CASE("a standing body rests, a push turns it, a foot in the air does nothing") {
+  using Model = models::RigidBody<4>;
+  const Model m;
+  double x[12] = {}, u[12] = {}, f[12], h[16];
+  double p[Model::np] = {0.0, 0.3, 0.2, -0.5, 0.3, -0.2, -0.5, -0.3, 0.2, -0.5, -0.3, -0.2, -0.5, 1, 1, 1, 1};
+  for (int i = 0; i < 4; ++i) u[3 * i + 2] = m.mass * m.gravity / 4;
+  m.dynamics(x, u, p, f);
+  for (double value : f) CHECK(value == doctest::Approx(0.0).epsilon(1e-12).scale(1.0));
+  m.mixed_constraints(x, u, p, h);
+  for (double room : h) CHECK(room == doctest::Approx(m.friction * u[2]));
+  u[0] = 10.0;  // foot 1 is pushed forward: the body pitches nose up (about -y) and yaws to starboard
+  m.dynamics(x, u, p, f);
+  CHECK(f[9] == doctest::Approx(10.0 / m.mass));
+  CHECK(f[7] == doctest::Approx(10.0 * -0.5 / m.inertia_y));
+  CHECK(f[8] == doctest::Approx(-10.0 * 0.2 / m.inertia_z));
+  m.mixed_constraints(x, u, p, h);
+  CHECK(h[0] == doctest::Approx(m.friction * u[2] - 10.0));
+  CHECK(h[1] == doctest::Approx(m.friction * u[2] + 10.0));
+  p[13] = 0.0;
+  m.dynamics(x, u, p, f);
+  CHECK(f[9] == 0.0);
+  CHECK(f[11] == doctest::Approx(-m.gravity / 4));
+  u[0] = 900.0;
+  m.mixed_constraints(x, u, p, h);
+  CHECK(h[0] > 0.0);  // no friction limit in the air
+  // Turned by a quarter, with feet and forces given in the map: the roll axis is the map's y.
+  p[13] = 1.0, p[0] = 1.5707963267948966, x[7] = 0.4, u[0] = 0.0, u[1] = 8.0;
+  m.dynamics(x, u, p, f);
+  CHECK(f[0] == doctest::Approx(0.4));
+  CHECK(f[1] == doctest::Approx(0.0).scale(1.0));
+  CHECK(f[6] == doctest::Approx(8.0 * 0.5 / m.inertia_y));  // about the map's x: the body's pitch
 }

@@ -36,6 +36,41 @@ def test_ship_closed_loop_is_no_worse_than_published(root: Path) -> None:
     assert ours["cold_cost"] < 74.86 * 1.02
 
 
+@pytest.mark.parametrize(("name", "cost", "cold"), [("C20", 9885.2418, 6822.29), ("C50", 21102.09, 16183.42)])
+def test_quadrotor_closed_loop_costs_what_was_published(root: Path, name: str, cost: float, cold: float) -> None:
+    done = run(root, "--problem", name, "--peers", "none", "--repeats", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    ours = json.loads(done.stdout)["ours"]
+    assert ours["cost"] == pytest.approx(cost, rel=1e-6)
+    assert ours["cold_cost"] == pytest.approx(cold, rel=1e-5)
+    assert ours["cold_status"] == "converged"
+
+
+@pytest.mark.parametrize("name", ["C20", "D16", "SRBD10"])
+def test_a_peer_that_does_the_same_work_walks_the_same_way(root: Path, name: str) -> None:
+    pytest.importorskip("casadi", reason="casadi is not installed")
+    words = ["--problem", name, "--peers", "hpipm", "--repeats", "1", "--set", "steps=60", "--json"]
+    done = run(root, *words)
+    assert done.returncode == 0, done.stderr
+    out = json.loads(done.stdout)
+    peer = out["peers"]["hpipm"]
+    assert peer["method"] == "one QP a step"
+    assert peer["same"], out
+    assert peer["failed"] == 0
+    assert out["ours"]["violation"] < 1e-6
+
+
+def test_a_support_polygon_does_what_bounds_do(root: Path) -> None:
+    small = ("--set", "steps=80", "--set", "foot_half=[0.05,0.05]")
+    short = ("--problem", "D16", "--peers", "none", "--repeats", "1", *small, "--json")
+    box = json.loads(run(root, *short).stdout)["ours"]
+    polygon = json.loads(run(root, *short, "--set", "polygon=1").stdout)["ours"]
+    assert polygon["cost"] == pytest.approx(box["cost"], rel=1e-4)
+    assert polygon["violation"] < 1e-5
+    wide = json.loads(run(root, *short, "--set", "polygon=1", "--set", "foot_half=[1,1]").stdout)["ours"]
+    assert wide["cost"] < 0.99 * polygon["cost"]  # the edges did hold something back
+
+
 def test_a_peer_with_its_own_equations_agrees(root: Path) -> None:
     pytest.importorskip("casadi", reason="casadi is not installed")
     done = run(root, "--problem", "A", "--peers", "fatrop", "--repeats", "1", "--set", "steps=30", "--json")
