@@ -5,7 +5,7 @@ usage: benchmarks/nmea.py [FILE] [--rounds N] [--json F|-]        FILE: NMEA log
 
 Method. All readers get the same bytes, in turns, on one core; the figure is the best of N rounds each, and a ratio
 compares figures of one run. `framed`: checked sentences; `fields`: with talker, type and all fields as text;
-`samples`: through the driver to SI. pynmea2 gets the lines already split and checks the checksums; `fields` reads its
+`values`: every field checked, named and in SI; `samples`: through the driver to SI. pynmea2 gets the lines already split and checks the checksums; `fields` reads its
 field list. For AIS both ends are the same: from bytes to position, speed
 and course, checksums enforced (pyais decodes first and tells afterwards whether the checksum was right).
 """
@@ -27,6 +27,7 @@ from giljabi.platform import load_platform
 from giljabi.types import BadInputError, GeoDetections
 from giljabi_drivers.contract import Received
 from giljabi_drivers.nmea0183 import Nmea0183Driver
+from giljabi_drivers.nmea_sentences import read
 
 CHUNK = 4096
 PLATFORM = load_platform("ship")
@@ -78,6 +79,14 @@ def with_fields(data: bytes) -> int:
     for c in chunks(data):
         for s in framer.feed(c):
             n += bool((s.talker, s.type, s.fields))
+    return n
+
+
+def to_values(data: bytes) -> int:
+    framer, n = nmea.Framer(), 0
+    for c in chunks(data):
+        for s in framer.feed(c):
+            n += read(s) is not None
     return n
 
 
@@ -146,6 +155,7 @@ def measure(data: bytes, rounds: int) -> dict[str, Any]:
     ours = {
         "framed": rate(framed, data, rounds),
         "fields": rate(with_fields, data, rounds),
+        "values": rate(to_values, data, rounds),
         "samples": rate(to_samples, data, rounds),
     }
     peer = rate(pynmea2_fields, data, rounds)
@@ -156,6 +166,7 @@ def measure(data: bytes, rounds: int) -> dict[str, Any]:
     if not math.isnan(peer):
         out["pynmea2_fields_per_s"] = peer
         out["ratio_fields_to_pynmea2"] = ours["fields"] / peer
+        out["ratio_values_to_pynmea2"] = ours["values"] / peer
     if not math.isnan(ais_peer):
         out["pyais_per_s"] = ais_peer
         out["ratio_ais_to_pyais"] = ais_rate / ais_peer

@@ -26,9 +26,10 @@ from giljabi.types import (
 )
 from giljabi.wire import EncodeTable, WireField, WireMessage
 from giljabi.yaml_file import Strict
-from giljabi_drivers.ais import KNOT, AisReceiver
+from giljabi_drivers.ais import AisReceiver
 from giljabi_drivers.contract import DriverStats, Received, StepResult
 from giljabi_drivers.epoch import EpochFilter, UtcTracker, full_year
+from giljabi_drivers.nmea_sentences import Values, read
 from giljabi_drivers.sensors import SensorWatch
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Nmea0183Driver:
         self._no_fix = False  # the newest status said so
         self._variation: float | None = self._options.variation_deg
         self._out: list[Sample] = []
-        self._handlers: dict[str, Callable[[Sentence, float], None]] = {
+        self._handlers: dict[str, Callable[[Values, float], None]] = {
             "GGA": self._gga, "GNS": self._gns, "RMC": self._rmc, "GLL": self._gll, "VTG": self._vtg,
             "ZDA": self._zda, "GST": self._gst_, "GSA": self._gsa, "HDT": self._hdt, "THS": self._ths,
             "HDG": self._hdg, "HDM": self._hdm, "ROT": self._rot, "VHW": self._vhw, "VBW": self._vbw,
@@ -168,7 +169,9 @@ class Nmea0183Driver:
             self.stats.ignored[name] = self.stats.ignored.get(name, 0) + 1
             return
         try:
-            handler(s, t)
+            values = read(s)
+            if values is not None:
+                handler(values, t)
         except ValueError:
             self.stats.reject("bad_field")
             return
@@ -184,102 +187,63 @@ class Nmea0183Driver:
 
     # --- position and velocity ----------------------------------------------------------------------
 
-    def _gga(self, s: Sentence, t: float) -> None:
-        quality = QUALITY_OF_GGA.get(int(_number(s, 5, 0, 9, 0.0)), 0)
-        if quality == 0:
-            self._note_no_fix()
-            return
-        self._full_fix(s, t, 3, quality)
+    def _gga(self, v: Values, t: float) -> None:
+        self._fix(v, t, 3, QUALITY_OF_GGA.get(int(_get(v, "quality", 0)), 0))
 
-    def _gns(self, s: Sentence, t: float) -> None:
-        quality = max((QUALITY_OF_MODE.get(c, 0) for c in s.field(5)), key=_preference, default=0)
-        if quality == 0:
-            self._note_no_fix()
-            return
-        self._full_fix(s, t, 4, quality)
+    def _gns(self, v: Values, t: float) -> None:
+        self._fix(v, t, 4, max((QUALITY_OF_MODE.get(c, 0) for c in _text(v, "mode")), key=_preference, default=0))
 
-    def _gll(self, s: Sentence, t: float) -> None:
-        quality = _quality(s.field(5), s.field(6))
-        if quality == 0:
-            self._note_no_fix()
-            return
-        self._fix(s, t, 1, clock=s.clock(4), lat_at=0, quality=quality)
+    def _gll(self, v: Values, t: float) -> None:
+        self._fix(v, t, 1, _quality(v))
 
-    def _rmc(self, s: Sentence, t: float) -> None:
-        quality = _quality(s.field(1), s.field(11))
-        if quality == 0:
-            self._note_no_fix()
-            return
-        clock, date = s.clock(0), s.field(8).strip()
-        speed, course = _number(s, 6, 0, 2000) * KNOT, _number(s, 7, -360, 360)
-        self._learn_variation(s, 9)
-        if date:
-            if len(date) != 6 or not date.isdigit():
-                raise ValueError(f"RMC date is '{date}'; ddmmyy is expected")
-            if not math.isnan(clock):
-                self._utc.set_date(t, full_year(int(date[4:])), int(date[2:4]), int(date[:2]), clock)
-        self._fix(s, t, 2, clock=clock, lat_at=2, quality=quality)
-        self._velocity(t, 2, clock, speed, course)
+    def _rmc(self, v: Values, t: float) -> None:
+        quality = _quality(v)
+        if quality:
+            self._learn_variation(v)
+            self._date(v, t)
+        self._fix(v, t, 2, quality)
+        if quality:
+            self._velocity(t, 2, _get(v, "utc_of_day_s"), _get(v, "sog_mps"), _get(v, "cog_deg"))
 
-    def _vtg(self, s: Sentence, t: float) -> None:
-        if s.text.count(",") > 4:
-            course, knots, kmh, mode = _number(s, 0, -360, 360), _number(s, 4, 0, 2000), _number(s, 6, 0, 4000), 8
-        else:  # before NMEA 0183 2.0 the unit letters were not there
-            course, knots, kmh, mode = _number(s, 0, -360, 360), _number(s, 2, 0, 2000), _number(s, 3, 0, 4000), 4
-        if _quality("A", s.field(mode)) == 0 or (not s.field(mode).strip() and self._no_fix):
-            return
-        self._velocity(t, 1, NAN, kmh / 3.6 if math.isnan(knots) else knots * KNOT, course)
+    def _vtg(self, v: Values, t: float) -> None:
+        mode = _text(v, "mode")
+        if QUALITY_OF_MODE.get(mode, 0) or not (mode or self._no_fix):
+            self._velocity(t, 1, NAN, _get(v, "sog_mps"), _get(v, "cog_deg"))
 
-    def _zda(self, s: Sentence, t: float) -> None:
-        clock = s.clock(0)
-        day, month, year = _number(s, 1, 1, 31), _number(s, 2, 1, 12), _number(s, 3, 0, 2200)
-        if not any(math.isnan(v) for v in (clock, day, month, year)):
+    def _date(self, v: Values, t: float) -> None:
+        clock, day, month, year = (_get(v, k) for k in ("utc_of_day_s", "day", "month", "year"))
+        if not math.isnan(clock + day + month + year):
             self._utc.set_date(t, full_year(int(year)) if year < 100 else int(year), int(month), int(day), clock)
 
-    def _gst_(self, s: Sentence, t: float) -> None:
-        north, east, up = (_number(s, i, 0, 1e5) for i in (5, 6, 7))
+    def _zda(self, v: Values, t: float) -> None:
+        self._date(v, t)
+
+    def _gst_(self, v: Values, t: float) -> None:
+        north, east, up = (_get(v, f"std_{axis}_m") for axis in ("north", "east", "up"))
         if not (math.isnan(north) or math.isnan(east)):
             up = 1.5 * max(north, east) if math.isnan(up) else up
             self._gst = (t, max(east, LOWEST_STD_M), max(north, LOWEST_STD_M), max(up, LOWEST_STD_M))
 
-    def _gsa(self, s: Sentence, t: float) -> None:
-        hdop, vdop = _number(s, 15, 0, 1e6), _number(s, 16, 0, 1e6)
+    def _gsa(self, v: Values, t: float) -> None:
+        hdop = _get(v, "hdop")
         if not math.isnan(hdop):
-            self._dop = (t, hdop, vdop)
+            self._dop = (t, hdop, _get(v, "vdop"))
 
     def _note_no_fix(self) -> None:
         self._no_fix = True
         self._watch.note("gnss", "the receiver reports no fix")
 
-    def _full_fix(self, s: Sentence, t: float, rank: int, quality: int) -> None:
-        """GGA and GNS have the same fields up to the altitude."""
-        satellites, hdop, alt_m = int(_aside(s, 6, 0, 999, 0.0)), _number(s, 7, 0, 1e6), _aside(s, 8, -1e3, 1e5)
-        self._fix(
-            s, t, rank, clock=s.clock(0), lat_at=1, quality=quality, hdop=hdop, alt_m=alt_m, satellites=satellites
-        )
-
-    def _fix(
-        self,
-        s: Sentence,
-        t: float,
-        rank: int,
-        *,
-        clock: float,
-        lat_at: int,
-        quality: int,
-        hdop: float = NAN,
-        alt_m: float = NAN,
-        satellites: int = 0,
-    ) -> None:
-        """lat_at: index of the latitude, the longitude stands two fields further."""
-        self._no_fix = False
-        lat, lon = s.coordinate(lat_at), s.coordinate(lat_at + 2)
-        if s.field(lat_at + 1).strip() in ("E", "W") or s.field(lat_at + 3).strip() in ("N", "S"):
-            raise ValueError("latitude and longitude are swapped")
-        if math.isnan(lat) or math.isnan(lon):
+    def _fix(self, v: Values, t: float, rank: int, quality: int) -> None:
+        """A position with the quality of its fix; 0: the receiver has none."""
+        if quality == 0:
+            self._note_no_fix()
             return
-        source = self._watch.source("gnss", "gnss")
-        std, utc = self._std(t, quality, hdop), self._utc.resolve(t, clock)
+        self._no_fix = False
+        if "lat_deg" not in v:
+            return
+        lat, lon, alt_m, clock = (_get(v, k) for k in ("lat_deg", "lon_deg", "alt_m", "utc_of_day_s"))
+        std, utc = self._std(t, quality, _get(v, "hdop")), self._utc.resolve(t, clock)
+        satellites, source = int(_get(v, "satellites_in_use", 0)), self._watch.source("gnss", "gnss")
         fix = GnssFix(t, lat, lon, alt_m, std, quality, satellites, utc, source)
         for sample in self._fixes.offer(t, clock, rank, (lat, lon, alt_m), fix):
             self._give(sample)
@@ -321,70 +285,70 @@ class Nmea0183Driver:
         for h in self._headings.offer(t, NAN, rank, heading_deg, sample):
             self._give(h)
 
-    def _hdt(self, s: Sentence, t: float) -> None:
-        self._heading(t, 3, _number(s, 0, 0, 360), self._options.heading_std_deg)
+    def _hdt(self, v: Values, t: float) -> None:
+        self._heading(t, 3, _get(v, "heading_deg"), self._options.heading_std_deg)
 
-    def _ths(self, s: Sentence, t: float) -> None:
-        if s.field(1).strip() in ("A", "E"):  # M manual, S simulator, V not valid
-            self._heading(t, 3, _number(s, 0, 0, 360), self._options.heading_std_deg)
+    def _ths(self, v: Values, t: float) -> None:
+        if _text(v, "mode") in ("A", "E"):  # M manual, S simulator, V not valid
+            self._hdt(v, t)
 
-    def _learn_variation(self, s: Sentence, i: int) -> None:
-        """Magnetic variation [deg] and E or W at fields i and i+1 of RMC and HDG; 999.9 and the like say nothing."""
-        variation, letter = _aside(s, i, 0, 180), s.field(i + 1).strip()
-        if self._options.variation_deg is None and not math.isnan(variation) and letter in ("E", "W"):
-            self._variation = variation if letter == "E" else -variation
+    def _learn_variation(self, v: Values) -> None:
+        """From RMC and HDG, unless the platform file says it."""
+        if self._options.variation_deg is None:
+            self._variation = _get(v, "variation_deg", self._variation or NAN)
+            if math.isnan(self._variation):
+                self._variation = None
 
-    def _hdg(self, s: Sentence, t: float) -> None:
-        self._learn_variation(s, 3)
-        deviation = _number(s, 1, 0, 180) * _sign(s.field(2), "E", "W") if s.field(1).strip() else 0.0
+    def _hdg(self, v: Values, t: float) -> None:
+        self._learn_variation(v)
+        self._magnetic(t, 2, _get(v, "heading_magnetic_deg") + _get(v, "deviation_deg", 0.0))
+
+    def _hdm(self, v: Values, t: float) -> None:
+        self._magnetic(t, 1, _get(v, "heading_magnetic_deg"))
+
+    def _magnetic(self, t: float, rank: int, heading_deg: float) -> None:
         if self._variation is not None:
-            heading = _number(s, 0, 0, 360) + deviation + self._variation
-            self._heading(t, 2, heading, self._options.magnetic_std_deg)
+            self._heading(t, rank, heading_deg + self._variation, self._options.magnetic_std_deg)
 
-    def _hdm(self, s: Sentence, t: float) -> None:
-        if self._variation is not None:
-            self._heading(t, 1, _number(s, 0, 0, 360) + self._variation, self._options.magnetic_std_deg)
-
-    def _rot(self, s: Sentence, t: float) -> None:
-        rate = _number(s, 0, -7200, 7200)  # deg/min, positive turns the bow to starboard
-        if s.field(1).strip() == "A" and not math.isnan(rate):
-            omega = np.array([NAN, NAN, -math.radians(rate) / 60.0])
-            self._give(Imu(t, omega, np.full(3, NAN), self._watch.source("imu", "imu")))
+    def _rot(self, v: Values, t: float) -> None:
+        rate = _get(v, "rate_of_turn_radps")  # positive turns the bow to starboard
+        if v.get("valid") and not math.isnan(rate):
+            self._give(Imu(t, np.array([NAN, NAN, -rate]), np.full(3, NAN), self._watch.source("imu", "imu")))
 
     def _water_speed(self, t: float, rank: int, speed: float) -> None:
         if math.isnan(speed):
             return
         sample = SpeedThroughWater(t, speed, self._options.speed_std_mps, self._watch.source("log", "log"))
-        for v in self._speeds.offer(t, NAN, rank, speed, sample):
-            self._give(v)
+        for s in self._speeds.offer(t, NAN, rank, speed, sample):
+            self._give(s)
 
-    def _vhw(self, s: Sentence, t: float) -> None:
-        knots, kmh = _number(s, 4, -100, 100), _number(s, 6, -200, 200)
-        self._water_speed(t, 1, kmh / 3.6 if math.isnan(knots) else knots * KNOT)
+    def _vhw(self, v: Values, t: float) -> None:
+        self._water_speed(t, 1, _get(v, "water_speed_mps"))
 
-    def _vbw(self, s: Sentence, t: float) -> None:
-        if s.field(2).strip() == "A":
-            self._water_speed(t, 2, _number(s, 0, -100, 100) * KNOT)
+    def _vbw(self, v: Values, t: float) -> None:
+        if v.get("water_valid"):
+            self._water_speed(t, 2, _get(v, "water_speed_mps"))
 
     # --- feedback of actuators ----------------------------------------------------------------------
 
-    def _rsa(self, s: Sentence, t: float) -> None:
+    def _rsa(self, v: Values, t: float) -> None:
         """Single or starboard rudder as the actuator itself, the port one of two as `<name>_port`."""
         position = {}
-        for i, name in ((0, self._rudder), (2, f"{self._rudder}_port")):
-            angle = _number(s, i, -180, 180)  # deg, positive is starboard rudder
-            if s.field(i + 1).strip() == "A" and not math.isnan(angle):
-                position[name] = -math.radians(angle)
+        for key, valid, name in (
+            ("rudder_deg", "valid", self._rudder),
+            ("rudder_port_deg", "port_valid", f"{self._rudder}_port"),
+        ):
+            if v.get(valid) and key in v:
+                position[name] = -math.radians(_get(v, key))  # positive is starboard rudder
         if position:
             self._give(JointState(t, position=position, source=self._watch.source("joints", "joints")))
 
-    def _rpm(self, s: Sentence, t: float) -> None:
-        rate = _number(s, 2, -1e5, 1e5)
-        kind, number = s.field(0).strip(), int(_number(s, 1, 0, 99, 0.0))
-        if s.field(4).strip() != "A" or kind not in ("S", "E") or math.isnan(rate):
+    def _rpm(self, v: Values, t: float) -> None:
+        kind, number = _text(v, "source"), int(_get(v, "number", 0))
+        if not v.get("valid") or kind not in ("S", "E") or "speed_radps" not in v:
             return
         name = ("propeller" if kind == "S" else "engine") + (f"_{number}" if number > 1 else "")
-        velocity = {name: rate * math.tau / 60.0}
+        velocity = {name: _get(v, "speed_radps")}
         self._give(JointState(t, velocity=velocity, source=self._watch.source("joints", "joints")))
 
     # --- commands -----------------------------------------------------------------------------------
@@ -423,34 +387,22 @@ class Nmea0183Driver:
         return EncodeTable(self.name, "nmea", tuple(messages)) if messages else None
 
 
-def _number(s: Sentence, i: int, low: float, high: float, default: float = NAN) -> float:
-    """Field i inside [low, high]; `default` when empty; ValueError when it is no number or lies outside."""
-    v = s.number(i)
-    if math.isnan(v):
-        return default
-    if not low <= v <= high:
-        raise ValueError(f"{s.address} field {i} is {v}; {low} to {high} is expected")
-    return v
+def _get(v: Values, key: str, default: float = NAN) -> float:
+    """A number, `default` where the sentence does not say it."""
+    x = v.get(key, default)
+    assert isinstance(x, (int, float))
+    return x
 
 
-def _aside(s: Sentence, i: int, low: float, high: float, default: float = NAN) -> float:
-    """Like _number for a value the sample can do without: outside [low, high] it counts as not given."""
-    v = s.number(i)
-    return v if low <= v <= high else default
+def _text(v: Values, key: str) -> str:
+    return str(v.get(key, ""))
 
 
-def _sign(letter: str, plus: str, minus: str) -> float:
-    letter = letter.strip()
-    if letter not in (plus, minus):
-        raise ValueError(f"direction is '{letter}'; {plus} or {minus} is expected")
-    return 1.0 if letter == plus else -1.0
-
-
-def _quality(status: str, mode: str) -> int:
-    """Quality of RMC, GLL and VTG: status A and a mode that means a fix (no mode field before NMEA 0183 2.3)."""
-    if status.strip() not in ("A", "D"):
+def _quality(v: Values) -> int:
+    """Quality of RMC and GLL: status A and a mode that means a fix (no mode field before NMEA 0183 2.3)."""
+    if not v.get("valid"):
         return 0
-    mode = mode.strip()
+    mode = _text(v, "mode")
     return QUALITY_OF_MODE.get(mode, 0) if mode else 1
 
 

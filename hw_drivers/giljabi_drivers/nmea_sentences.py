@@ -45,47 +45,40 @@ def read(s: Sentence) -> Values | None:
 # --- kinds of fields ------------------------------------------------------------------------------
 
 
-def number(key: str, i: int, scale: float = 1.0) -> Field:
-    """Field i times scale, unless an earlier field gave the same."""
-
-    largest = _largest(key) / scale
+def number(key: str, i: int, scale: float = 1.0, low: float = -math.inf, high: float = math.inf) -> Field:
+    """Field i, inside [low, high] (default: what the unit allows), times scale, unless an earlier field gave it."""
+    largest = next((v for end, v in LARGEST if key.endswith(end)), 1e9) / scale
+    low, high = max(low, -largest), min(high, largest)
 
     def take(s: Sentence, out: Values) -> None:
         v = s.number(i)
         if not isnan(v) and key not in out:
-            if not -largest <= v <= largest:
-                raise ValueError(f"{s.address} field {i} is {v}; at most {largest:g} is expected")
-            out[key] = v * scale
+            if not low <= v <= high:
+                raise ValueError(f"{s.address} field {i} is {v}; {low:g} to {high:g} is expected")
+            out[key] = v if scale == 1.0 else v * scale
 
     return take
 
 
-def _largest(key: str) -> float:
-    return next((v for end, v in LARGEST if key.endswith(end)), 1e9)
-
-
-def plain(key: str, i: int) -> Field:
-    """Field i as it is."""
-    largest = _largest(key)
+def aside(key: str, i: int, low: float, high: float) -> Field:
+    """Field i where the rest says enough without it: outside [low, high] it counts as not given."""
 
     def take(s: Sentence, out: Values) -> None:
         v = s.number(i)
-        if not isnan(v):
-            if not -largest <= v <= largest:
-                raise ValueError(f"{s.address} field {i} is {v}; at most {largest:g} is expected")
+        if low <= v <= high:
             out[key] = v
 
     return take
 
 
-def whole(key: str, i: int) -> Field:
-    """Field i as a whole number."""
+def whole(key: str, i: int, low: int = 0, high: int = 10**9) -> Field:
+    """Field i as a whole number inside [low, high]."""
 
     def take(s: Sentence, out: Values) -> None:
         v = s.number(i)
         if not isnan(v):
-            if abs(v) > 1e9 or v != int(v):
-                raise ValueError(f"{s.address} field {i} is {v}; a whole number is expected")
+            if not low <= v <= high or v != int(v):
+                raise ValueError(f"{s.address} field {i} is {v}; a whole number from {low} to {high} is expected")
             out[key] = int(v)
 
     return take
@@ -137,16 +130,28 @@ def position(i: int) -> Field:
     return take
 
 
-def sided(key: str, i: int, minus: str, plus: str) -> Field:
-    """Field i with the letter in field i + 1 as its sign; without a letter it says nothing."""
+def sided(key: str, i: int) -> Field:
+    """Field i, positive for E and negative for W in field i + 1."""
+
+    def take(s: Sentence, out: Values) -> None:
+        v = s.number(i)
+        if isnan(v):
+            return
+        letter = s.field(i + 1).strip()
+        if letter not in ("E", "W") or not 0.0 <= v <= 180.0:
+            raise ValueError(f"{s.address} field {i} is {v} {letter}; 0 to 180 and E or W is expected")
+        out[key] = v if letter == "E" else -v
+
+    return take
+
+
+def variation(i: int) -> Field:
+    """Magnetic variation; 999.9, or no letter beside it, says nothing."""
 
     def take(s: Sentence, out: Values) -> None:
         v, letter = s.number(i), s.field(i + 1).strip()
-        if isnan(v) or not letter:
-            return
-        if letter not in (minus, plus):
-            raise ValueError(f"{s.address} field {i + 1} is '{letter}'; {minus} or {plus} is expected")
-        out[key] = -v if letter == minus else v
+        if 0.0 <= v <= 180.0 and letter in ("E", "W"):
+            out["variation_deg"] = v if letter == "E" else -v
 
     return take
 
@@ -220,65 +225,75 @@ def _gsv(s: Sentence, out: Values) -> None:
 
 
 VTG: Sequence[Field] = (
-    plain("cog_deg", 0), plain("cog_magnetic_deg", 2), number("sog_mps", 4, KNOT), number("sog_mps", 6, 1 / 3.6),
+    number("cog_deg", 0), number("cog_magnetic_deg", 2), number("sog_mps", 4, KNOT), number("sog_mps", 6, 1 / 3.6),
     text("mode", 8),
 )  # fmt: skip
 OLD_VTG: Sequence[Field] = (
-    plain("cog_deg", 0), plain("cog_magnetic_deg", 1), number("sog_mps", 2, KNOT), number("sog_mps", 3, 1 / 3.6),
+    number("cog_deg", 0), number("cog_magnetic_deg", 1), number("sog_mps", 2, KNOT), number("sog_mps", 3, 1 / 3.6),
+    text("mode", 4),
 )  # fmt: skip
 BEARING = {"T": "bearing_deg", "M": "bearing_magnetic_deg", "R": "bearing_relative_deg"}
 STEER = {"T": "heading_to_steer_deg", "M": "heading_to_steer_magnetic_deg"}
+SATELLITES, HDOP, ALTITUDE = (
+    whole("satellites_in_use", 6),
+    number("hdop", 7, 1.0, 0.0, 1e6),
+    aside("alt_m", 8, -1e3, 1e5),
+)
+HEADING = number("heading_deg", 0, 1.0, 0.0, 360.0)
+MAGNETIC = number("heading_magnetic_deg", 0, 1.0, 0.0, 360.0)
 SENTENCES: dict[str, tuple[Field, ...]] = {
     # position
     "GGA": (
-        clock(0), position(1), whole("quality", 5), whole("satellites_in_use", 6), plain("hdop", 7), plain("alt_m", 8),
-        plain("geoid_separation_m", 10), plain("dgnss_age_s", 12), text("dgnss_station", 13),
+        clock(0), position(1), whole("quality", 5, 0, 9), SATELLITES, HDOP, ALTITUDE,
+        number("geoid_separation_m", 10), number("dgnss_age_s", 12), text("dgnss_station", 13),
     ),
     "GNS": (
-        clock(0), position(1), text("mode", 5), whole("satellites_in_use", 6), plain("hdop", 7), plain("alt_m", 8),
-        plain("geoid_separation_m", 9), plain("dgnss_age_s", 10), text("dgnss_station", 11),
+        clock(0), position(1), text("mode", 5), SATELLITES, HDOP, ALTITUDE,
+        number("geoid_separation_m", 9), number("dgnss_age_s", 10), text("dgnss_station", 11),
     ),
     "RMC": (
-        clock(0), flag("valid", 1, "AD"), position(2), number("sog_mps", 6, KNOT), plain("cog_deg", 7), date(8),
-        sided("variation_deg", 9, "W", "E"), text("mode", 11),
+        clock(0), flag("valid", 1, "AD"), position(2), number("sog_mps", 6, KNOT), number("cog_deg", 7), date(8),
+        variation(9), text("mode", 11),
     ),
     "GLL": (position(0), clock(4), flag("valid", 5, "AD"), text("mode", 6)),
     "VTG": (_vtg,),
-    "ZDA": (clock(0), whole("day", 1), whole("month", 2), whole("year", 3)),
+    "ZDA": (clock(0), whole("day", 1, 1, 31), whole("month", 2, 1, 12), whole("year", 3, 0, 2200)),
     "GST": (
-        clock(0), plain("range_rms_m", 1), plain("std_major_m", 2), plain("std_minor_m", 3),
-        plain("std_major_direction_deg", 4), plain("std_north_m", 5), plain("std_east_m", 6), plain("std_up_m", 7),
+        clock(0), number("range_rms_m", 1), number("std_major_m", 2), number("std_minor_m", 3),
+        number("std_major_direction_deg", 4),
+        number("std_north_m", 5, 1.0, 0.0), number("std_east_m", 6, 1.0, 0.0), number("std_up_m", 7, 1.0, 0.0),
     ),
-    "GSA": (text("selection", 0), whole("fix_dimensions", 1), _gsa, plain("pdop", 14), plain("hdop", 15),
-            plain("vdop", 16)),
+    "GSA": (text("selection", 0), whole("fix_dimensions", 1), _gsa, number("pdop", 14), number("hdop", 15),
+            number("vdop", 16)),
     "GSV": (whole("sentences", 0), whole("sentence", 1), whole("satellites_in_view", 2), _gsv),
     # attitude
-    "HDT": (plain("heading_deg", 0),),
-    "THS": (plain("heading_deg", 0), text("mode", 1)),
-    "HDG": (plain("heading_magnetic_deg", 0), sided("deviation_deg", 1, "W", "E"), sided("variation_deg", 3, "W", "E")),
-    "HDM": (plain("heading_magnetic_deg", 0),),
-    "ROT": (number("rate_of_turn_radps", 0, math.radians(1.0) / 60.0), flag("valid", 1)),
+    "HDT": (HEADING,),
+    "THS": (HEADING, text("mode", 1)),
+    "HDG": (MAGNETIC, sided("deviation_deg", 1), variation(3)),
+    "HDM": (MAGNETIC,),
+    "ROT": (number("rate_of_turn_radps", 0, math.radians(1.0) / 60.0, -7200.0, 7200.0), flag("valid", 1)),
     "ASHR": (
-        clock(0), plain("heading_deg", 1), plain("roll_deg", 3), plain("pitch_deg", 4), plain("heave_m", 5),
-        plain("roll_std_deg", 6), plain("pitch_std_deg", 7), plain("heading_std_deg", 8), whole("quality", 9),
+        clock(0), number("heading_deg", 1), number("roll_deg", 3), number("pitch_deg", 4), number("heave_m", 5),
+        number("roll_std_deg", 6), number("pitch_std_deg", 7), number("heading_std_deg", 8), whole("quality", 9),
     ),
     # water and wind
-    "VHW": (plain("heading_deg", 0), plain("heading_magnetic_deg", 2), number("water_speed_mps", 4, KNOT),
+    "VHW": (HEADING, number("heading_magnetic_deg", 2), number("water_speed_mps", 4, KNOT),
             number("water_speed_mps", 6, 1 / 3.6)),
     "VBW": (
         number("water_speed_mps", 0, KNOT), number("water_speed_across_mps", 1, KNOT), flag("water_valid", 2),
         number("ground_speed_mps", 3, KNOT), number("ground_speed_across_mps", 4, KNOT), flag("ground_valid", 5),
     ),
     "DBT": (number("depth_m", 2), number("depth_m", 0, FOOT), number("depth_m", 4, FATHOM)),
-    "DPT": (plain("depth_m", 0), plain("transducer_offset_m", 1), plain("range_m", 2)),
+    "DPT": (number("depth_m", 0), number("transducer_offset_m", 1), number("range_m", 2)),
     "MWV": (by_letter({"R": "wind_angle_apparent_deg", "T": "wind_angle_true_deg"}, 0, 1),
             in_unit("wind_speed_mps", 2, 3, SPEED_UNITS), flag("valid", 4)),
-    "MWD": (plain("wind_direction_deg", 0), plain("wind_direction_magnetic_deg", 2), number("wind_speed_mps", 6),
+    "MWD": (number("wind_direction_deg", 0), number("wind_direction_magnetic_deg", 2), number("wind_speed_mps", 6),
             number("wind_speed_mps", 4, KNOT)),
     # machinery
-    "RSA": (plain("rudder_deg", 0), flag("valid", 1), plain("rudder_port_deg", 2), flag("port_valid", 3)),
-    "RPM": (text("source", 0), whole("number", 1), number("speed_radps", 2, math.tau / 60.0), plain("pitch_percent", 3),
-            flag("valid", 4)),
+    "RSA": (number("rudder_deg", 0, 1.0, -180.0, 180.0), flag("valid", 1),
+            number("rudder_port_deg", 2, 1.0, -180.0, 180.0), flag("port_valid", 3)),
+    "RPM": (text("source", 0), whole("number", 1, 0, 99), number("speed_radps", 2, math.tau / 60.0),
+            number("pitch_percent", 3), flag("valid", 4)),
     # autopilot
     "XTE": (flag("valid", 0), flag("cycle_lock", 1), in_unit("cross_track_m", 2, 4, LENGTH_UNITS), text("steer", 3),
             text("mode", 5)),
@@ -299,8 +314,8 @@ SENTENCES: dict[str, tuple[Field, ...]] = {
     "TLL": (whole("target", 0), position(1), text("name", 5), clock(6), text("status", 7),
             flag("reference_target", 8, "R")),
     "OSD": (
-        plain("heading_deg", 0), flag("heading_valid", 1), plain("cog_deg", 2), text("course_reference", 3),
-        in_unit("sog_mps", 4, 8, SPEED_UNITS), text("speed_reference", 5), plain("set_deg", 6),
+        HEADING, flag("heading_valid", 1), number("cog_deg", 2), text("course_reference", 3),
+        in_unit("sog_mps", 4, 8, SPEED_UNITS), text("speed_reference", 5), number("set_deg", 6),
         in_unit("drift_mps", 7, 8, SPEED_UNITS),
     ),
 }  # fmt: skip
