@@ -4,10 +4,10 @@
 usage: benchmarks/nmea.py [FILE] [--rounds N] [--json F|-]        FILE: NMEA log, plain or gzip; default: a made one
 
 Method. All readers get the same bytes, in turns, on one core; the figure is the best of N rounds each, and a ratio
-compares figures of one run. `framed`: checked sentences; `fields`: with talker, type and all fields as text;
-`values`: every field checked, named and in SI; `samples`: through the driver to SI. pynmea2 gets the lines already split and checks the checksums; `fields` reads its
-field list. For AIS both ends are the same: from bytes to position, speed
-and course, checksums enforced (pyais decodes first and tells afterwards whether the checksum was right).
+compares figures of one run. `framed`: checked sentences; `fields`: with talker, type and all fields as text; `values`:
+every field checked, named and in SI; `samples`: through the driver to SI. pynmea2 gets the lines already split, checks
+the checksums, and gives its field list. For AIS both ends are the same: from bytes to position, speed and course,
+checksums enforced (pyais decodes first and tells afterwards whether the checksum was right).
 """
 
 from __future__ import annotations
