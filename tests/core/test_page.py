@@ -189,3 +189,9 @@ def test_no_value_makes_a_frame_that_is_not_json(track: list[float], pose: list[
         model.take(0.0, Route(np.array([pose[:3], pose[3:]]), np.ones(2), np.full((2, 2), scalar)))
         text = json.dumps([model.hello(), model.route(), model.frame(0.1)], allow_nan=False)
     assert json.loads(text)[2]["actuators"][0]["name"] == "rudder"
+
+
+def test_a_silent_planners_last_note_is_no_news(model: PageModel) -> None:
+    model.take(10.0, MissionState(10.0, MissionPhase.RUNNING, 0.5, 100.0, 0.0, "following"))
+    assert model.frame(11.0)["mission"]["note"] == "following"
+    assert model.frame(14.0)["mission"]["note"] == "silent for 4 s; its last word was: following"

@@ -102,18 +102,44 @@ def test_a_planner_that_comes_back_changes_nothing_by_itself() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ship_planner_silent", "ship_gnss_lost"])
-def test_a_stop_in_wind_and_current_settles(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "stopped"), [("ship_planner_silent", 70), ("ship_gnss_lost", 70), ("ship_crossing", 102)]
+)
+def test_a_stop_in_wind_and_current_settles(name: str, stopped: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Along the body, which is all that one propeller can hold; no swinging about the place of the stop."""
     monkeypatch.setattr(judge, "PATIENCE", 1e9)
-    loop = LockStep(load_scenario(name, [WEATHER, "duration_s=101", "asserts=[]"]))
+    loop = LockStep(load_scenario(name, [WEATHER, "duration_s=160", "asserts=[]", "route.arrival_radius=0.001"]))
     speeds = []
-    for tick in range(round(100.0 * loop._rate)):
+    for tick in range(round((stopped + 30.0) * loop._rate)):
         loop._tick(tick / loop._rate)
-        if tick > 70.0 * loop._rate:
+        if tick > stopped * loop._rate:
             speeds.append(loop.simulation.world.own.vx)
     assert max(abs(v) for v in speeds) < 0.15
     assert sum(a * b < 0.0 for a, b in itertools.pairwise(speeds)) <= 2
+
+
+def test_a_controller_that_is_late_is_followed_again_and_a_lost_one_is_not() -> None:
+    """0.6 s without commands at 8 m/s: the brakes come on and go off again; 1.2 s need a person."""
+    asserts = "asserts=[{name: goes on, expression: \"t < 8 or mode == 'auto'\", always: true}]"
+    _, late = run("car_straight", "faults=[{what: silent, where: controller, begin: 9, end: 9.6}]", asserts)
+    assert late.report["outcome"] == "arrived"
+    assert held(late.report) == {"goes on": True}
+    _, lost = run("car_straight", "faults=[{what: silent, where: controller, begin: 9, end: 10.2}]", asserts)
+    assert lost.report["outcome"] == "stopped"
+    assert held(lost.report) == {"goes on": False}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_stack_says_arrived_soon_after_the_ship_is_there(seed: int) -> None:
+    """12 m before the goal she makes 2 m/s: 11 s of braking within her limits are left, and no creeping."""
+    loop, result = run(
+        "ship_crossing", "duration_s=96", "route.arrival_radius=0.001",
+        "asserts=[{name: arrives, expression: \"phase == 'arrived'\", by: 92.0}]", seed=seed,
+    )  # fmt: skip
+    assert held(result.report) == {"arrives": True}
+    end, own = loop.simulation.world.line.points[-1], loop.simulation.world.own
+    assert math.hypot(own.x - end[0], own.y - end[1]) < 4.0
 
 
 @pytest.mark.slow

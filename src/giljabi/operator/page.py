@@ -260,14 +260,16 @@ class PageModel:
         if found is None:
             return None
         at, mission = found
+        age = self._age(now, at, topics.MISSION_STATE)
+        note = f"silent for {age['age']:.0f} s; its last word was: {mission.note}" if age["stale"] else mission.note
         return {
             "phase": mission.phase.value,
             "paused": mission.phase is MissionPhase.PAUSED,
             "progress": number(mission.progress, 4),
             "to_go_m": number(mission.distance_to_go, 1),
             "cross_track_m": number(mission.cross_track, 2),
-            "note": mission.note,
-            **self._age(now, at, topics.MISSION_STATE),
+            "note": note,
+            **age,
         }
 
     def _health_rows(self, now: float) -> list[Json]:
