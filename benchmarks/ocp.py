@@ -12,9 +12,9 @@ stage costs and penalties at the plant's states. Each peer has a closed loop of 
 within each step. Peers of `one QP a step` (acados, hpipm, qrqp, osqp, piqp) do the same work as ours: linearize, one
 quadratic programme. Those `converged at every step` (fatrop, ipopt) do more, and their loop is another one. `same`: the
 peer's closed loop costs what ours costs (to 1e-4, B to 2 %). Times are thread CPU time of one call as users make it,
-setting references excluded; acados' are what it reports of itself, and in the linear problems (D16 to SRBD20) the peers
-get their matrices for nothing. Per step the least of the repeats, then percentiles over the steps. Ratios are ours
-divided by the peer's.
+setting references excluded; in the linear problems (D16 to SRBD20) the peers get their matrices for nothing. Per step
+the least of the repeats, then percentiles over the steps. Ratios are ours divided by the peer's. `acados` is found when
+its Python template can be imported; `acados:N` condenses its QP to N stages.
 """
 
 from __future__ import annotations
@@ -139,6 +139,7 @@ class Theirs:
         self.plant = problem.build()
         self.peer = ocp_peers.build(name, problem, jit)
         self.times: list[list[float]] = []
+        self.feedbacks: list[list[float]] = []
         self.failed = 0
 
     def cold(self) -> tuple[float, bool]:
@@ -151,12 +152,14 @@ class Theirs:
         self._start()
         self.peer.warm(self.loop.horizon(), self.problem.settings["warm_iterations"])
         self.times.append([])
+        self.feedbacks.append([])
         self.failed = 0
 
     def step(self) -> None:
         """One step of the closed loop."""
         spent, good = self.peer.solve(self.loop.horizon())
         self.times[-1].append(spent)
+        self.feedbacks[-1].append(self.peer.feedback or 0.0)
         self.failed += not good
         u = self.peer.u0
         self.loop.apply(u if np.all(np.isfinite(u)) else self.problem.start_input)
@@ -237,6 +240,10 @@ def measure(problem: Problem, names: list[str], repeats: int, jit: bool, tell: C
             "failed": peer.failed,
             "jit": jit,
         }
+        if peer.peer.feedback is not None:
+            feedback = percentiles(np.array(peer.feedbacks))["p50_us"]
+            out["peers"][name]["feedback_p50_us"] = feedback
+            out["peers"][name]["ratio_feedback_p50"] = out["ours"]["feedback_p50_us"] / feedback
         if colds[name]:
             out["peers"][name] |= {
                 "cold_ms": min(t for t, _ in colds[name]) * 1e3,
@@ -276,7 +283,7 @@ def run(args: argparse.Namespace) -> int:
     known = ocp_peers.installed(problem.name)
     names = known if args.peers is None else [n for n in args.peers.split(",") if n not in ("", "none")]
     for name in names:
-        if name not in known:
+        if name.partition(":")[0] not in known or (":" in name and not name.startswith("acados:")):
             raise BadInputError(f"--peers {name}: not installed; {', '.join(known) or 'none'} are")
     if args.repeats < 1:
         raise BadInputError(f"--repeats {args.repeats}: 1 or more is expected")

@@ -43,6 +43,7 @@ class Peer:
     method: str
     cold_offered = True
     cost = 0.0
+    feedback: float | None = None  # s, of the last step, where the peer tells preparation and feedback apart
 
     def guess(self, x: Array, u: Array) -> None:
         """The cold start's guess: state (nx,) and input (nu,) at every stage, no multipliers."""
@@ -81,16 +82,16 @@ def installed(problem: str) -> list[str]:
         # CasADi's interface of HPIPM knows no controls at the last stage, so no slacks of soft constraints there.
         out += [n for n in ONE_QP if casadi.has_conic(n) and not (n == "hpipm" and problem in ("A", "B"))]
         out += ["piqp"] if find_spec("piqp") is not None else []
-        out += ["acados"] if find_spec("acados_template") is not None and problem not in LINEAR else []
+        out += ["acados"] if find_spec("acados_template") is not None else []
     return out
 
 
 def build(name: str, problem: Problem, jit: bool) -> Peer:
     """The named peer on a problem."""
-    if name == "acados":
+    if name.partition(":")[0] == "acados":
         from ocp_acados import AcadosPeer
 
-        return AcadosPeer(problem)
+        return AcadosPeer(problem, name, problem.name in LINEAR)
     return ConvergedPeer(problem, name, jit) if name in CONVERGED else QpPeer(problem, name, jit)
 
 

@@ -60,6 +60,18 @@ def test_a_peer_that_does_the_same_work_walks_the_same_way(root: Path, name: str
     assert out["ours"]["violation"] < 1e-6
 
 
+def test_acados_walks_the_same_way(root: Path) -> None:
+    pytest.importorskip("acados_template", reason="acados is not installed beside")
+    done = run(root, "--problem", "A", "--peers", "acados,acados:5", "--repeats", "1", "--set", "steps=60", "--json")
+    assert done.returncode == 0, done.stderr
+    out = json.loads(done.stdout)
+    for peer in out["peers"].values():
+        assert peer["same"], out
+        assert peer["failed"] == 0
+        assert peer["cold_cost"] == pytest.approx(65.5665, rel=1e-5)
+        assert peer["ratio_feedback_p50"] > 0
+
+
 def test_a_support_polygon_does_what_bounds_do(root: Path) -> None:
     small = ("--set", "steps=80", "--set", "foot_half=[0.05,0.05]")
     short = ("--problem", "D16", "--peers", "none", "--repeats", "1", *small, "--json")
