@@ -14,6 +14,7 @@ from giljabi_drivers.contract import Received
 from giljabi_drivers.transport_base import CHUNK, MAX_READS, SocketTransport, Transport, Url, drain_stream, reason
 
 CONNECT_TIMEOUT_S = 5.0
+SENDERS_MAX = 32  # told apart on one UDP port; then the one that was silent longest gives its place away
 
 
 class SerialTransport(Transport):
@@ -36,6 +37,10 @@ class SerialTransport(Transport):
             self._port = serial.Serial(self.url.rest, self._baud, timeout=0, write_timeout=0, exclusive=True)
         except ValueError as e:
             raise OSError(errno.EINVAL, str(e)) from None
+        except OSError as e:
+            if e.errno:  # pyserial says the path three times
+                raise OSError(e.errno, os.strerror(e.errno)) from None
+            raise
         self._poll = select.poll()
         self._poll.register(self.fileno(), select.POLLIN)
         self._opened()
@@ -199,6 +204,7 @@ class UdpTransport(SocketTransport):
 
     def __init__(self, url: Url) -> None:
         self._peer: tuple[str, int] | None = None
+        self._senders: dict[tuple[str, int], int] = {}  # line by address
         if url.scheme == "udp":
             url.allow("local", "interface")
             self._peer = url.host_port(url.rest)
@@ -228,7 +234,8 @@ class UdpTransport(SocketTransport):
         out = []
         for _ in range(MAX_READS):
             try:
-                out.append(Received(now, self._socket.recv(CHUNK)))
+                data, sender = self._socket.recvfrom(CHUNK)
+                out.append(Received(now, data, bus=self._line_of(sender)))
             except BlockingIOError:
                 break
             except ConnectionRefusedError:  # what we sent found nobody; that is no reason to stop listening
@@ -237,6 +244,15 @@ class UdpTransport(SocketTransport):
         if out:
             self.problem = ""
         return out
+
+    def _line_of(self, sender: tuple[str, int]) -> int:
+        """Every sender is a line of its own: half a sentence of one must not meet the next datagram of another."""
+        line = self._senders.pop(sender, None)
+        if line is None:
+            full = len(self._senders) >= SENDERS_MAX
+            line = self._senders.pop(next(iter(self._senders))) if full else len(self._senders)
+        self._senders[sender] = line  # the one heard last stands last
+        return line
 
     def _send(self, data: bytes) -> int:
         return super()._send(data) if self._peer is not None else 0

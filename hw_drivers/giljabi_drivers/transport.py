@@ -38,11 +38,17 @@ SCHEMES: dict[str, Callable[[Url], Transport]] = {
 }
 
 
-def open_transport(url: str) -> Transport:
-    """The transport of a device URL; raises BadInputError for a wrong URL only, never for a missing device."""
+def parse_url(url: str) -> Url:
+    """A device URL of a kind that is known, taken apart; nothing is opened. Raises BadInputError."""
     parts = Url.parse(url)
     if parts.scheme not in SCHEMES:
         raise parts.error(f"no kind '{parts.scheme}' of device; {EXAMPLES} is expected")
+    return parts
+
+
+def open_transport(url: str) -> Transport:
+    """The transport of a device URL; raises BadInputError for a wrong URL only, never for a missing device."""
+    parts = parse_url(url)
     return SCHEMES[parts.scheme](parts)
 
 

@@ -98,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
 
 def check_devices(pairs: list[str], platform: Platform) -> dict[str, str]:
     """NAME=URL pairs as a dict; raises BadInputError for one that is none or for no driver of the platform."""
+    from giljabi_drivers.transport import parse_url
+
     devices = {}
     for pair in pairs:
         name, equals, url = pair.partition("=")
@@ -106,6 +108,7 @@ def check_devices(pairs: list[str], platform: Platform) -> dict[str, str]:
         if name not in platform.model.drivers:
             known = ", ".join(platform.model.drivers)
             raise BadInputError(f"--device {pair}: the platform has no driver '{name}'; its drivers are {known}")
+        parse_url(url)
         devices[name] = url
     return devices
 

@@ -100,3 +100,53 @@ def test_a_can_bus() -> None:
     finally:
         car.close()
         stack.close()
+
+
+def test_half_a_datagram_never_meets_another_senders() -> None:
+    """Two receivers feed one UDP port and their datagrams end anywhere; each goes on where it stopped itself."""
+    whole = b"$HEHDT,090.0,T*26\r\n"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    transport = open_transport(f"udp-listen:{port}")
+    senders = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
+    try:
+        driver = Nmea0183Driver(load_platform("ship"), "bridge")
+        parts = [(0, whole[:9]), (1, whole[:12]), (2, b"5.0,T*23\r\n"), (0, whole[9:]), (1, whole[12:])]
+        for who, data in parts:
+            senders[who].sendto(data, ("127.0.0.1", port))
+        got = collect(transport, driver, 2)
+        assert [type(s) for s in got] == [Heading, Heading]
+        assert driver.stats.accepted == 2
+        # The tail of a third alone, which completes the first's half to a sentence with a right checksum, is nothing.
+        halves = [(0, b"$HEHDT,04"), (2, b"5.0,T*2E\r\n"), (1, whole)]
+        for who, data in halves:
+            senders[who].sendto(data, ("127.0.0.1", port))
+        (last,) = collect(transport, driver, 1)
+        assert last.yaw == pytest.approx(got[0].yaw)
+        assert driver.stats.accepted == 3
+    finally:
+        transport.close()
+        for sender in senders:
+            sender.close()
+
+
+def test_senders_beyond_the_last_place_take_that_of_the_longest_silent() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    transport = open_transport(f"udp-listen:{port}")
+    senders = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(40)]
+    try:
+        lines = []
+        for sender in senders:
+            sender.sendto(b"x", ("127.0.0.1", port))
+            end = time.monotonic() + 5.0
+            while not (got := transport.read(time.monotonic())):
+                assert time.monotonic() < end
+            lines += [r.bus for r in got]
+        assert lines == [*range(32), *range(8)]
+    finally:
+        transport.close()
+        for sender in senders:
+            sender.close()

@@ -64,7 +64,9 @@ class Wires:
     def problems(self, now: float) -> dict[str, dict[str, str]]:
         """Open problems by device."""
         return {
-            w.name: {w.name: w.transport.problem} if w.transport.problem else dict(w.driver.health(now))
+            w.name: {w.name: f"{w.transport.url.text}: {w.transport.problem}"}
+            if w.transport.problem
+            else dict(w.driver.health(now))
             for w in self.wires
         }
 

@@ -61,10 +61,11 @@ class Grade(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Problem:
-    """One finding: its words, and who can still stop the vehicle."""
+    """One finding: its words, who can still stop the vehicle, and whether others follow from it (a lost device)."""
 
     words: str
     grade: Grade
+    cause: bool = False
 
 
 @dataclass(slots=True)
@@ -103,7 +104,7 @@ class Supervisor:
         self._last_now = now
         self._update(self._findings(now, inputs), first_step)
         raised = [w.problem for w in self._watched.values() if w.raised]
-        reasons = [p.words for p in sorted(raised, key=lambda p: p.grade)]  # faults first
+        reasons = [p.words for p in sorted(raised, key=lambda p: (p.grade, not p.cause))]  # faults first
         grade = min((p.grade for p in raised), default=None)
         if grade is None or grade is Grade.FAULT:
             self._stopping_since = None
@@ -143,7 +144,8 @@ class Supervisor:
             for name, words in problems.items():
                 if ("sensor", name) not in found:
                     label = part if name in (part, LOST) else f"{part}: {name}"
-                    found[part, name] = _Problem(f"{label}: {words}", Grade.FAULT if name == LOST else Grade.DEGRADED)
+                    grade = Grade.FAULT if name == LOST else Grade.DEGRADED
+                    found[part, name] = _Problem(f"{label}: {words}", grade, cause=name == part)
         if inputs.mission is not None:
             found |= self._of_mission(now, inputs.mission)
         return found
