@@ -25,6 +25,7 @@ from giljabi.types import BadInputError
 SPIN_S = 0.1  # longest wait before a signal or the parent's death is seen
 END_WITHIN_S = 4.0  # after that the process leaves without waiting for the middleware
 PREFIX = "giljabi-"
+ROS_ARGUMENTS = "--ros-args"
 
 
 def need_rclpy() -> Any:
@@ -122,20 +123,41 @@ def spin(specs: Sequence[NodeSpec], ros_arguments: Sequence[str]) -> int:
     return code
 
 
+def _names(program: str, arguments: list[str]) -> tuple[str, list[str], list[str]]:
+    """Name of the process or node, other arguments of ours, those of ROS."""
+    cut = arguments.index(ROS_ARGUMENTS) if ROS_ARGUMENTS in arguments else len(arguments)
+    own, ros = arguments[:cut], arguments[cut:]
+    name = program.removeprefix(PREFIX)
+    if program.startswith(PREFIX) and name != "process":
+        return name, own, ros
+    if own and not own[0].startswith("-"):
+        return own[0], own[1:], ros
+    return "", own, ros
+
+
+def _help(name: str) -> str:
+    parameters = "--ros-args -p platform_file:=ship"
+    if name:
+        return f"usage: {PREFIX}{name} [--ros-args ...]\nexample: {PREFIX}{name} {parameters}"
+    known = ", ".join(p.name for p in PROCESSES if p.nodes)
+    usage = f"usage: giljabi-process NAME [--ros-args ...]\nNAME: {known}, or one of their nodes"
+    return f"{usage}\nexample: giljabi-process planning {parameters}"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """`giljabi-process NAME [--ros-args ...]`, or `giljabi-<node> [--ros-args ...]` for one node."""
     argv = list(sys.argv if argv is None else argv)
     program = Path(argv[0]).name
     arguments = argv[1:]
     try:
-        name = program.removeprefix(PREFIX)
-        if not program.startswith(PREFIX) or name == "process":
-            if arguments and arguments[0] in ("-h", "--help"):
-                print("usage: giljabi-process NAME [--ros-args ...]\nexample: giljabi-process planning")
-                return 0
-            if not arguments or arguments[0].startswith("-"):
-                raise BadInputError("usage: giljabi-process NAME [--ros-args ...]; the name of a process is expected")
-            name = arguments.pop(0)
+        name, own, arguments = _names(program, arguments)
+        if "-h" in own or "--help" in own:
+            print(_help(name))
+            return 0
+        if not name:
+            raise BadInputError("no name is given; see `giljabi-process --help`")
+        if own:
+            raise BadInputError(f"unknown argument '{own[0]}'; ROS arguments are expected after --ros-args")
         prioritise(next((p.nice for p in PROCESSES if p.name == name), 0))  # `ros2 launch` does not
         return spin(find_nodes(name), arguments)
     except KeyboardInterrupt:
