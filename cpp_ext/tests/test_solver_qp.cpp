@@ -20,6 +20,7 @@ struct Small {
 constexpr int N = 6;
 using Solver = InteriorPoint<Small>;
 using Stage = Solver::Stage;
+constexpr double l1[5] = {2, 2, 1e4, 1e4, 1e4}, l2[5] = {3, 3, 0, 0, 0};
 
 void fill(Solver& qp, unsigned seed, double tightness) {
   std::mt19937 random(seed);
@@ -38,26 +39,20 @@ void fill(Solver& qp, unsigned seed, double tightness) {
     }
     for (int i = 0; i < 4; ++i) st.input_room[i] = tightness * std::abs(normal(random)) + 0.01;
     for (int r = 0; r < 2; ++r) {
-      for (int j = r; j < 4; ++j) st.row[r * Stage::nxp + j] = normal(random);
+      for (int j = r; j < 4; ++j) st.row[r * Stage::nzp + 2 + j] = normal(random);
       if (r == 0)
-        for (int j = 0; j < 2; ++j) st.input_row[j] = k < N ? normal(random) : 0.0;
+        for (int j = 0; j < 2; ++j) st.row[j] = k < N ? normal(random) : 0.0;
       st.room[r] = tightness * normal(random);
-      st.l1[r] = 2.0;
-      st.l2[r] = 3.0;
     }
-    for (int j = 2; j < 5; ++j) {
-      st.room[j] = tightness * std::abs(normal(random));
-      st.l1[j] = 1e4;
-      st.l2[j] = 0.0;
-    }
+    for (int j = 2; j < 5; ++j) st.room[j] = tightness * std::abs(normal(random));
   }
 }
 
 double value(const Stage& problem, const Stage& st, int side, const std::vector<StateSide>& sides) {
   double sum = problem.room[side];
-  if (side == 0) sum += st.input_row[0] * st.z[0] + st.input_row[1] * st.z[1];
+  if (side == 0) sum += st.row[0] * st.z[0] + st.row[1] * st.z[1];
   if (side < 2)
-    for (int j = 0; j < 4; ++j) sum += st.row[side * Stage::nxp + j] * st.z[2 + j];
+    for (int j = 0; j < 4; ++j) sum += st.row[side * Stage::nzp + 2 + j] * st.z[2 + j];
   else
     sum += sides[static_cast<std::size_t>(side - 2)].sign *
            st.z[2 + sides[static_cast<std::size_t>(side - 2)].state];
@@ -99,17 +94,17 @@ double worst_residual(const Solver& problem, const Solver& qp, const double* dx0
     }
     for (int i = (k == N ? 1 : 0); i < (k == 0 ? 1 : qp.sides()); ++i) {
       const double h = value(given, st, i, qp.state_sides), s = st.s[i], lambda = st.lambda[i];
-      const double nu = st.l1[i] + st.l2[i] * s - lambda;  // stationarity of s
+      const double nu = l1[i] + l2[i] * s - lambda;  // stationarity of s
       grow(std::min(h + s, 0.0));
       grow(std::min(s, 0.0));
       grow(std::min(lambda, 0.0));
-      grow(std::min(nu, 0.0) / st.l1[i]);
+      grow(std::min(nu, 0.0) / l1[i]);
       grow(lambda * (h + s));
       grow(nu * s);
       if (i == 0)
-        for (int j = 0; j < 2; ++j) gradient[at + j] -= lambda * st.input_row[j];
+        for (int j = 0; j < 2; ++j) gradient[at + j] -= lambda * st.row[j];
       if (i < 2)
-        for (int j = 0; j < 4; ++j) gradient[at + first_x + j] -= lambda * st.row[i * Stage::nxp + j];
+        for (int j = 0; j < 4; ++j) gradient[at + first_x + j] -= lambda * st.row[i * Stage::nzp + 2 + j];
       else
         gradient[at + first_x + qp.state_sides[static_cast<std::size_t>(i - 2)].state] -=
             lambda * qp.state_sides[static_cast<std::size_t>(i - 2)].sign;
@@ -129,7 +124,7 @@ void solve_and_check(unsigned seed, double tightness, bool warm) {
   fill(problem, seed, tightness);
   qp.options.barrier_tolerance = qp.options.residual_tolerance = 1e-9;
   qp.options.max_iterations = 80;
-  qp.set_widths(input_width, width);
+  qp.set_sides(input_width, width, l1, l2);
   qp.start_cold();
   REQUIRE(qp.solve(dx0) == QpStatus::converged);
   if (warm) {  // another problem from the multipliers of this one
@@ -164,7 +159,7 @@ TEST_CASE("without active sides the solution is that of the dense linear system"
   }
   qp.options.barrier_tolerance = qp.options.residual_tolerance = 1e-9;
   qp.options.max_iterations = 60;
-  qp.set_widths(wide, wide);
+  qp.set_sides(wide, wide, l1, l2);
   qp.start_cold();
   REQUIRE(qp.solve(dx0) == QpStatus::converged);
   // Dense: condense every state onto the inputs, then one linear system.

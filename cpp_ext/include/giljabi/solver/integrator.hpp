@@ -1,6 +1,7 @@
 // Classical Runge-Kutta step of fourth order, and its sensitivities.
 #pragma once
 
+#include "giljabi/solver/simd.hpp"
 #include "giljabi/solver/sparsity.hpp"
 
 namespace giljabi::solver {
@@ -47,45 +48,40 @@ struct RungeKutta4 {
       y[i] = D(x[i]);
       y[i].d[S::dynamics_colours.of[nu + i]] = 1.0;
     });
-    alignas(32) double g[2][nx][nzp];  // d k / d(u, x) of this and the previous stage
+    alignas(64) double dy[2][nx * nzp];  // d y / d(u, x): where this and the next stage evaluate the model
     double sum[nx] = {};
-    for (int i = 0; i < nx * nzp; ++i) ba[i] = 0.0;
-    constexpr double reach[4] = {0.0, 0.5, 0.5, 1.0};
+    constexpr double reach[5] = {0.0, 0.5, 0.5, 1.0, 0.0};
     constexpr double weight[4] = {1.0, 2.0, 2.0, 1.0};
-    static_for<4>([&](auto stage) {
+    static_for<4>([&](auto stage) __attribute__((always_inline)) {
       if constexpr (stage > 0) {
         for (int i = 0; i < nx; ++i) y[i].v = x[i] + reach[stage] * dt * f[i].v;
       }
       model.dynamics(y, w, p, f);
-      auto& now = g[stage % 2];
-      [[maybe_unused]] auto& before = g[(stage + 1) % 2];
-      const double c = reach[stage] * dt;
-      static_for<nx>([&](auto r) {
-        double* row = now[r];
-        for (int j = 0; j < nzp; ++j) row[j] = 0.0;
-        static_for<nz>([&](auto j) {
+      [[maybe_unused]] const double* now = dy[stage % 2];
+      [[maybe_unused]] double* after = dy[(stage + 1) % 2];
+      static_for<nx>([&](auto r) __attribute__((always_inline)) {
+        Row<nzp> row = Row<nzp>::zero();
+        static_for<nz>([&](auto j) __attribute__((always_inline)) {
           if constexpr (has(S::traced.dynamics[r], j)) {
             const double slope = f[r].d[S::dynamics_colours.of[j]];
-            row[j] += slope;
-            if constexpr (j >= nu && stage > 0) {
-              if constexpr (S::traced.dynamics[j - nu] != 0) {
-                const double* from = before[j - nu];
-                const double scale = slope * c;
-                for (int i = 0; i < nzp; ++i) row[i] += scale * from[i];
-              }
-            }
+            if constexpr (j < nu || stage == 0)
+              row.add_unit(j, slope);
+            else
+              row.add(slope, now + (j - nu) * nzp);
           }
         });
         sum[r] += weight[stage] * f[r].v;
-        for (int j = 0; j < nzp; ++j) ba[r * nzp + j] += weight[stage] * row[j];
+        if constexpr (stage < 3) {
+          Row<nzp> next_row = Row<nzp>::unit(nu + r, 1.0);
+          next_row.add(reach[stage + 1] * dt, row);
+          next_row.to(after + r * nzp);
+        }
+        Row<nzp> total = stage == 0 ? Row<nzp>::unit(nu + r, 1.0) : Row<nzp>::at(ba + r * nzp);
+        total.add(weight[stage] * (dt / 6.0), row);
+        total.to(ba + r * nzp);
       });
     });
-    const double scale = dt / 6.0;
-    for (int r = 0; r < nx; ++r) {
-      next[r] = x[r] + scale * sum[r];
-      for (int j = 0; j < nzp; ++j) ba[r * nzp + j] *= scale;
-      ba[r * nzp + nu + r] += 1.0;
-    }
+    for (int r = 0; r < nx; ++r) next[r] = x[r] + dt / 6.0 * sum[r];
   }
 };
 

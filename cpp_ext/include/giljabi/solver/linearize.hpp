@@ -36,8 +36,7 @@ bool Ocp<Model>::linearize() {
     if (k < horizon_) linearize_mixed(k);
     if (k > 0) linearize_constraints(k);
     for (int i = qp_.first_side(k); i < qp_.last_side(k); ++i) check += 0.0 * st.room[i];
-    for (int i = 0; i < nh * nxp; ++i) check += 0.0 * st.row[i];
-    for (int i = 0; i < nm * nu; ++i) check += 0.0 * st.input_row[i];
+    for (int i = 0; i < nh * nzp; ++i) check += 0.0 * st.row[i];
   }
   return check == 0.0;
 }
@@ -60,14 +59,12 @@ void Ocp<Model>::linearize_mixed([[maybe_unused]] int k) {
     model.mixed_constraints(xs, us, parameters.row(k), h);
     static_for<nm>([&](auto r) {
       st.room[r] = std::min(h[r].v, unbounded);
-      st.l1[r] = penalty_l1.row(0)[r];
-      st.l2[r] = penalty_l2.row(0)[r];
       static_for<nu>([&](auto i) {
-        if constexpr (has(S::mixed[r], i)) st.input_row[r * nu + i] = h[r].d[S::constraint_colours.of[i]];
+        if constexpr (has(S::mixed[r], i)) st.row[r * nzp + i] = h[r].d[S::constraint_colours.of[i]];
       });
       static_for<nx>([&](auto i) {
         if constexpr (has(S::constraints[r], i))
-          st.row[r * nxp + i] = h[r].d[S::constraint_colours.of[nu + i]];
+          st.row[r * nzp + nu + i] = h[r].d[S::constraint_colours.of[nu + i]];
       });
     });
   }
@@ -88,11 +85,9 @@ void Ocp<Model>::linearize_constraints(int k) {
     static_for<nh - nm>([&](auto j) {
       constexpr int r = nm + j;
       st.room[r] = std::min(h[r].v, unbounded);
-      st.l1[r] = penalty_l1.row(0)[r];
-      st.l2[r] = penalty_l2.row(0)[r];
       static_for<nx>([&](auto i) {
         if constexpr (has(S::constraints[r], i))
-          st.row[r * nxp + i] = h[r].d[S::constraint_colours.of[nu + i]];
+          st.row[r * nzp + nu + i] = h[r].d[S::constraint_colours.of[nu + i]];
       });
     });
   }
@@ -100,8 +95,6 @@ void Ocp<Model>::linearize_constraints(int k) {
     const StateSide& side = qp_.state_sides[j];
     const double bound = (side.sign > 0.0 ? x_lower : x_upper).row(k)[side.state];
     st.room[nh + static_cast<int>(j)] = std::min(side.sign * (x.row(k)[side.state] - bound), unbounded);
-    st.l1[nh + static_cast<int>(j)] = options.state_bound_penalty;
-    st.l2[nh + static_cast<int>(j)] = 0.0;
   }
 }
 
@@ -117,7 +110,10 @@ void Ocp<Model>::select_sides() {
     StateSide& side = qp_.state_sides[count];
     if (side.state != state || side.sign != sign) cold_ = true;
     side = {state, sign};
-    side_width_[nh + static_cast<int>(count)] = width;
+    const int at = nh + static_cast<int>(count);
+    side_width_[at] = width;
+    side_l1_[at] = options.state_bound_penalty;
+    side_l2_[at] = 0.0;
     ++count;
   };
   for (int i = 0; i < nx; ++i) {
@@ -135,7 +131,11 @@ void Ocp<Model>::select_sides() {
     qp_.state_sides.resize(count);
     cold_ = true;
   }
-  for (int j = 0; j < nh; ++j) side_width_[j] = 10.0;
+  for (int j = 0; j < nh; ++j) {
+    side_width_[j] = 10.0;
+    side_l1_[j] = penalty_l1.row(0)[j];
+    side_l2_[j] = penalty_l2.row(0)[j];
+  }
   for (int i = 0; i < nu; ++i) {
     const double range = u_upper.row(0)[i] - u_lower.row(0)[i];
     input_width_[i] = input_width_[nu + i] = range < unbounded ? range : 1.0;

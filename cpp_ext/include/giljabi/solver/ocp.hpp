@@ -228,7 +228,7 @@ class Ocp {
   double predicted_merit() const;
 
   void start() {
-    qp_.set_widths(input_width_, side_width_);
+    qp_.set_sides(input_width_, side_width_, side_l1_, side_l2_);
     if (cold_)
       qp_.start_cold();
     else
@@ -284,6 +284,7 @@ class Ocp {
   Solver qp_;
   bool cold_ = true, prepared_ = false, usable_ = false;
   double input_width_[2 * nu] = {}, side_width_[nh + 2 * nx] = {};
+  double side_l1_[nh + 2 * nx] = {}, side_l2_[nh + 2 * nx] = {};
   Table x_trial_, u_trial_, last_step_, rho_;  // rho: merit weight of each state's gap
   double last_length_ = 1.0;
 };

@@ -1,4 +1,7 @@
 // Riccati recursion of the equality-constrained Newton system of the interior point.
+//
+// Everything a stage needs of the sides is in `diagonal`, `slant` and, of the model's constraints,
+// `stiffness`.
 #pragma once
 
 #include <cmath>
@@ -10,141 +13,124 @@ namespace giljabi::solver {
 template <class Structure>
 struct Riccati {
   using Stage = QpStage<Structure>;
-  static constexpr int nx = Stage::nx, nu = Stage::nu, nh = Stage::nh, nz = Stage::nz;
-  static constexpr int nm = Stage::nm;
-  static constexpr int nzp = Stage::nzp, nxp = Stage::nxp;
+  static constexpr int nx = Stage::nx, nu = Stage::nu, nh = Stage::nh, nz = Stage::nz, nzp = Stage::nzp;
+  using R = Row<nzp>;
   static constexpr double smallest_pivot = 1e-12;  // a direction without cost and without bound stays put
 
-  // P of the last stage from its Hessian (diagonal `weight` plus rows' stiffness).
-  static void factorize_last(Stage& last, const double* weight) {
-    for (int i = 0; i < nx; ++i) {
-      for (int j = 0; j < nxp; ++j) last.P[i * nxp + j] = 0.0;
-      last.P[i * nxp + i] = weight[nu + i];
-    }
-    add_rows<nxp>(last, last.P, 0);
-    mirror(last);
+  // P and p of the last stage.
+  static void factorize_last(Stage& last) {
+    static_for<nx>([&](auto i) __attribute__((always_inline)) {
+      R out = R::unit(nu + i, last.diagonal[nu + i]);
+      add_constraints<nu + i>(last, out);
+      out.to(last.P + i * nzp);
+    });
   }
 
   // Eliminates the inputs of a stage: needs P of the next stage.
-  static void factorize(Stage& now, const Stage& next, const double* weight) {
+  static void factorize(Stage& now, const Stage& next) {
     alignas(64) double m[nx * nzp];  // P BA
-    for (int i = 0; i < nx; ++i) {
-      double* out = m + i * nzp;
-      for (int j = 0; j < nzp; ++j) out[j] = 0.0;
-      double along_gap = 0.0;
-      for (int c = 0; c < nx; ++c) {
-        const double scale = next.P[i * nxp + c];
-        const double* from = now.ba + c * nzp;
-        for (int j = 0; j < nzp; ++j) out[j] += scale * from[j];
-        along_gap += scale * now.gap[c];
-      }
-      now.P_gap[i] = along_gap;
-    }
-    alignas(64) double h[nz * nzp];  // upper triangle of BA' P BA + Hessian
-    static_for<nz>([&](auto i) {
-      constexpr int from = i / 2 * 2;
-      double* out = h + i * nzp;
-      for (int j = from; j < nzp; ++j) out[j] = 0.0;
-      static_for<nx>([&](auto c) {
-        if constexpr (has(Structure::step[c], i)) {
-          const double scale = now.ba[c * nzp + i];
-          for (int j = from; j < nzp; ++j) out[j] += scale * m[c * nzp + j];
-        }
+    R along_gap = R::zero();
+    static_for<nx>([&](auto i) __attribute__((always_inline)) {
+      R out = R::zero();
+      static_for<nx>([&](auto c) __attribute__((always_inline)) {
+        // Of the upper triangle only: else what rounding makes unsymmetric would grow from stage to stage.
+        constexpr int at = i < c ? i * nzp + nu + c : c * nzp + nu + i;
+        out.add(next.P[at], now.ba + c * nzp);
       });
-      out[i] += weight[i];
+      out.to(m + i * nzp);
+      along_gap.add(now.gap[i], next.P + i * nzp);
     });
-    add_rows<nzp>(now, h + nu * nzp, nu);
-    add_input_rows(now, h);
-    static_for<nu>([&](auto i) {
-      double* pivot_row = h + i * nzp;
-      const double inverse = 1.0 / (pivot_row[i] > smallest_pivot ? pivot_row[i] : smallest_pivot);
-      now.inverse_pivot[i] = inverse;
-      for (int j = 0; j < nzp; ++j) now.eliminated[i * nzp + j] = j > i ? pivot_row[j] : 0.0;
-      for (int r = i + 1; r < nz; ++r) {
-        const double scale = pivot_row[r] * inverse;
-        double* out = h + r * nzp;
-        for (int j = r; j < nzp; ++j) out[j] -= scale * pivot_row[j];
-      }
+    along_gap.to(now.P_gap);
+    static_for<nu>([&](auto i) __attribute__((always_inline)) {
+      R out = hessian_row<i>(now, m);
+      static_for<i>([&](auto j) __attribute__((always_inline)) { eliminate<j>(now, i, out); });
+      const double pivot = out[i];
+      now.inverse_pivot[i] = 1.0 / (pivot > smallest_pivot ? pivot : smallest_pivot);
+      out.to(now.eliminated + i * nzp);
     });
-    for (int i = 0; i < nx; ++i)
-      for (int j = i; j < nx; ++j) now.P[i * nxp + j] = h[(nu + i) * nzp + nu + j];
-    mirror(now);
+    static_for<nx>([&](auto i) __attribute__((always_inline)) {
+      R out = hessian_row<nu + i>(now, m);
+      static_for<nu>([&](auto j) __attribute__((always_inline)) { eliminate<j>(now, nu + i, out); });
+      out.to(now.P + i * nzp);
+    });
   }
 
   // p of the last stage.
-  static void backward_last(Stage& last, const double* gradient) {
-    for (int i = 0; i < nx; ++i) last.p[i] = gradient[nu + i];
-  }
+  static void backward_last(Stage& last) { R::at(last.slant).to(last.p); }
 
   // p and feedforward of a stage from the next one.
-  static void backward(Stage& now, const Stage& next, const double* gradient) {
-    alignas(64) double g[nzp];
-    for (int j = 0; j < nzp; ++j) g[j] = gradient[j];
-    for (int c = 0; c < nx; ++c) {
-      const double scale = next.p[c] + now.P_gap[c];
-      for (int j = 0; j < nzp; ++j) g[j] += scale * now.ba[c * nzp + j];
-    }
-    for (int i = 0; i < nu; ++i) {
-      const double scale = g[i] * now.inverse_pivot[i];
+  static void backward(Stage& now, const Stage& next) {
+    R even = R::at(now.slant), odd = R::zero();
+    alignas(64) double along[nzp];
+    R sum = R::at(next.p);
+    sum += R::at(now.P_gap);
+    sum.to(along);
+    static_for<nx>([&](auto c) __attribute__((always_inline)) {
+      (c % 2 == 0 ? even : odd).add(along[nu + c], now.ba + c * nzp);
+    });
+    even += odd;
+    static_for<nu>([&](auto i) __attribute__((always_inline)) {
+      const double scale = even[i] * now.inverse_pivot[i];
       now.feedforward[i] = scale;
-      for (int j = 0; j < nzp; ++j) g[j] -= scale * now.eliminated[i * nzp + j];
-    }
-    for (int i = 0; i < nx; ++i) now.p[i] = g[nu + i];
+      even.add(-scale, now.eliminated + i * nzp);
+    });
+    even.to(now.p);
   }
 
   // Inputs of a stage from its state, and the next state; both in `step`.
   static void forward(Stage& now, Stage& next) {
-    for (int i = nu - 1; i >= 0; --i) {
-      double sum = 0.0;
-      for (int j = i + 1; j < nz; ++j) sum += now.eliminated[i * nzp + j] * now.step[j];
-      now.step[i] = -now.feedforward[i] - now.inverse_pivot[i] * sum;
-    }
-    for (int r = 0; r < nx; ++r) {
+    double z[nz];
+    for (int j = nu; j < nz; ++j) z[j] = now.step[j];
+    static_for<nu>([&](auto from_last) __attribute__((always_inline)) {
+      constexpr int i = nu - 1 - from_last;
+      const double* row = now.eliminated + i * nzp;
+      double even = 0.0, odd = 0.0;
+      static_for<nz - i - 1>([&](auto from) __attribute__((always_inline)) {
+        constexpr int j = nz - 1 - from;  // states first: the inputs are known last
+        double& sum = from % 2 == 0 ? even : odd;
+        sum = madd(row[j], z[j], sum);
+      });
+      z[i] = madd(-now.inverse_pivot[i], even + odd, -now.feedforward[i]);
+      now.step[i] = z[i];
+    });
+    static_for<nx>([&](auto r) __attribute__((always_inline)) {
       double sum = now.gap[r];
-      static_for<nz>([&](auto j) { sum += now.ba[r * nzp + j] * now.step[j]; });
+      static_for<nz>([&](auto from) __attribute__((always_inline)) {
+        constexpr int j = nz - 1 - from;
+        if constexpr (has(Structure::step[r], j)) sum = madd(now.ba[r * nzp + j], z[j], sum);
+      });
       next.step[nu + r] = sum;
-    }
+    });
   }
 
  private:
-  // The part of the rows on inputs that add_rows leaves out: columns u with u, and u with x.
-  static void add_input_rows([[maybe_unused]] const Stage& stage, [[maybe_unused]] double* h) {
-    static_for<nm>([&](auto r) {
-      const double *in = stage.input_row + r * nu, *row = stage.row + r * nxp;
-      static_for<nu>([&](auto i) {
-        if constexpr (has(Structure::mixed[r], i)) {
-          const double scale = stage.stiffness[r] * in[i];
-          static_for<nu>([&](auto j) {
-            if constexpr (j >= i && has(Structure::mixed[r], j)) h[i * nzp + j] += scale * in[j];
-          });
-          static_for<nx>([&](auto j) {
-            if constexpr (has(Structure::constraints[r], j)) h[i * nzp + nu + j] += scale * row[j];
-          });
-        }
-      });
+  // Row i of BA' P BA + Hessian.
+  template <int i>
+  static GILJABI_INLINE R hessian_row(const Stage& now, const double* m) {
+    R out = R::unit(i, now.diagonal[i]);
+    static_for<nx>([&](auto c) __attribute__((always_inline)) {
+      if constexpr (has(Structure::step[c], i)) out.add(now.ba[c * nzp + i], m + c * nzp);
     });
+    add_constraints<i>(now, out);
+    return out;
   }
 
-  // Upper triangle of rows' diag(stiffness) rows, in a matrix whose column `offset` is state 0.
-  template <int stride>
-  static void add_rows(const Stage& stage, double* h, int offset) {
-    static_for<nh>([&](auto r) {
-      const double* row = stage.row + r * nxp;
-      static_for<nx>([&](auto i) {
-        if constexpr (has(Structure::constraints[r], i)) {
-          const double scale = stage.stiffness[r] * row[i];
-          static_for<nx>([&](auto j) {
-            if constexpr (j >= i && has(Structure::constraints[r], j))
-              h[i * stride + offset + j] += scale * row[j];
-          });
-        }
-      });
-    });
+  // Subtracts what input j takes from a row.
+  template <int j>
+  static GILJABI_INLINE void eliminate(const Stage& now, int row, R& out) {
+    const double* pivot_row = now.eliminated + j * nzp;
+    out.add(-pivot_row[row] * now.inverse_pivot[j], pivot_row);
   }
 
-  static void mirror(Stage& stage) {
-    for (int i = 1; i < nx; ++i)
-      for (int j = 0; j < i; ++j) stage.P[i * nxp + j] = stage.P[j * nxp + i];
+  // Row i of the constraints' rows' diag(stiffness) rows.
+  template <int i>
+  static GILJABI_INLINE void add_constraints(const Stage& stage, R& out) {
+    static_for<nh>([&](auto r) __attribute__((always_inline)) {
+      if constexpr (has(Stage::sees[r], i)) {
+        const double* row = stage.row + r * nzp;
+        out.add(stage.stiffness[r] * row[i], row);
+      }
+    });
   }
 };
 

@@ -14,19 +14,16 @@ namespace giljabi::solver {
 
 namespace detail {
 template <class F, int... I>
-constexpr void unroll(F&& f, std::integer_sequence<int, I...>) {
+__attribute__((always_inline)) constexpr void unroll(F&& f, std::integer_sequence<int, I...>) {
   (f(std::integral_constant<int, I>{}), ...);
 }
 }  // namespace detail
 
 // Calls f(std::integral_constant<int, i>) for i = 0 .. N-1, unrolled.
 template <int N, class F>
-constexpr void static_for(F&& f) {
+__attribute__((always_inline)) constexpr void static_for(F&& f) {
   detail::unroll(f, std::make_integer_sequence<int, N>{});
 }
-
-// Rows are padded to whole SIMD registers; the padding holds zeros.
-constexpr int padded(int n) { return (n + 3) / 4 * 4; }
 
 constexpr bool has(std::uint64_t mask, int column) { return (mask >> column) & 1u; }
 

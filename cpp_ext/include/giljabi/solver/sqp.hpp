@@ -100,7 +100,7 @@ void Ocp<Model>::multipliers() {
       double sum = st.gradient[nu + i];
       if (k < horizon_)
         for (int r = 0; r < nx; ++r) sum += st.ba[r * nzp + nu + i] * qp_.stage(k + 1).pi[r];
-      for (int r = 0; r < nh; ++r) sum -= st.row[r * nxp + i] * st.lambda[r];
+      for (int r = 0; r < nh; ++r) sum -= st.row[r * nzp + nu + i] * st.lambda[r];
       st.pi[i] = sum;
     }
     for (std::size_t j = 0; j < qp_.state_sides.size(); ++j) {
@@ -122,7 +122,7 @@ Residuals Ocp<Model>::residuals() const {
       for (int i = 0; i < nu; ++i) {
         double sum = st.gradient[i] - st.input_lambda[i] + st.input_lambda[nu + i];
         for (int r = 0; r < nx; ++r) sum += st.ba[r * nzp + i] * pi[r];
-        for (int r = 0; r < nm; ++r) sum -= st.input_row[r * nu + i] * st.lambda[r];
+        for (int r = 0; r < nm; ++r) sum -= st.row[r * nzp + i] * st.lambda[r];
         grow(out.stationarity, sum);
       }
       for (int i = 0; i < 2 * nu; ++i) {
@@ -131,7 +131,7 @@ Residuals Ocp<Model>::residuals() const {
       }
     }
     for (int i = qp_.first_side(k); i < qp_.last_side(k); ++i) {
-      grow(out.stationarity, st.l1[i] + st.l2[i] * st.s[i] - st.lambda[i] - st.nu_s[i]);
+      grow(out.stationarity, qp_.l1(i) + qp_.l2(i) * st.s[i] - st.lambda[i] - st.nu_s[i]);
       grow(out.inequality, std::min(st.room[i] + st.s[i], 0.0));
       grow(out.complementarity, st.lambda[i] * (st.room[i] + st.s[i]));
       grow(out.complementarity, st.nu_s[i] * st.s[i]);
@@ -142,7 +142,7 @@ Residuals Ocp<Model>::residuals() const {
       sum[i] = st.gradient[nu + i] - st.pi[i];
       if (k < horizon_)
         for (int r = 0; r < nx; ++r) sum[i] += st.ba[r * nzp + nu + i] * qp_.stage(k + 1).pi[r];
-      for (int r = 0; r < nh; ++r) sum[i] -= st.row[r * nxp + i] * st.lambda[r];
+      for (int r = 0; r < nh; ++r) sum[i] -= st.row[r * nzp + nu + i] * st.lambda[r];
     }
     for (std::size_t j = 0; j < qp_.state_sides.size(); ++j) {
       const StateSide& side = qp_.state_sides[j];
