@@ -27,7 +27,6 @@ from giljabi.platform import load_platform
 from giljabi.types import BadInputError, GeoDetections
 from giljabi_drivers.contract import Received
 from giljabi_drivers.nmea0183 import Nmea0183Driver
-from giljabi_drivers.nmea_sentences import read
 
 CHUNK = 4096
 PLATFORM = load_platform("ship")
@@ -86,7 +85,7 @@ def to_values(data: bytes) -> int:
     framer, n = nmea.Framer(), 0
     for c in chunks(data):
         for s in framer.feed(c):
-            n += read(s) is not None
+            n += s.values() is not None
     return n
 
 

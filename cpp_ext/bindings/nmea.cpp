@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "giljabi/codecs/nmea_fields.hpp"
+#include "giljabi/codecs/nmea_values.hpp"
 #include "registry.hpp"
 
 namespace py = pybind11;
@@ -21,6 +23,50 @@ using giljabi::codecs::NmeaSentence;
 using giljabi::codecs::NmeaValue;
 
 py::str to_str(std::string_view s) { return py::str(s.data(), s.size()); }
+
+// Named values into a Python dictionary; keys are literals, so that each becomes a Python string once.
+class DictSink {
+ public:
+  void number(const char* key, double v) { set(key, PyFloat_FromDouble(v)); }
+  void whole(const char* key, std::int64_t v) { set(key, PyLong_FromLongLong(v)); }
+  void text(const char* key, std::string_view v) {
+    set(key, PyUnicode_DecodeASCII(v.data(), static_cast<Py_ssize_t>(v.size()), nullptr));
+  }
+  void flag(const char* key, bool v) { set(key, PyBool_FromLong(v ? 1 : 0)); }
+  void used(const char* key, const std::int64_t* ids, std::size_t n) {
+    py::list list;
+    for (std::size_t i = 0; i < n; ++i) list.append(ids[i]);
+    set(key, list.release().ptr());
+  }
+  void satellites(const char* key, const giljabi::codecs::NmeaSatellite* rows, std::size_t n) {
+    py::list list;
+    for (std::size_t i = 0; i < n; ++i) {
+      DictSink row;
+      row.whole("id", rows[i].id);
+      if (!std::isnan(rows[i].elevation_deg)) row.number("elevation_deg", rows[i].elevation_deg);
+      if (!std::isnan(rows[i].azimuth_deg)) row.number("azimuth_deg", rows[i].azimuth_deg);
+      if (!std::isnan(rows[i].cn0_dbhz)) row.number("cn0_dbhz", rows[i].cn0_dbhz);
+      list.append(std::move(row.out));
+    }
+    set(key, list.release().ptr());
+  }
+
+  py::dict out;
+
+ private:
+  // Takes the reference to `value`.
+  void set(const char* key, PyObject* value) {
+    const py::object owned = py::reinterpret_steal<py::object>(value);
+    if (!owned || PyDict_SetItem(out.ptr(), name(key), owned.ptr()) != 0) throw py::error_already_set();
+  }
+
+  static PyObject* name(const char* key) {
+    static std::unordered_map<const char*, PyObject*> names;  // kept until the process ends
+    PyObject*& known = names[key];
+    if (known == nullptr) known = PyUnicode_InternFromString(key);
+    return known;
+  }
+};
 
 class Sentence {
  public:
@@ -54,6 +100,14 @@ class Sentence {
   }
 
   std::string_view field(std::size_t i) const { return giljabi::codecs::nmea_field(text(), i); }
+
+  py::typing::Optional<py::typing::Dict<py::str, py::object>> values() const {
+    DictSink sink;
+    giljabi::codecs::NmeaFault fault;
+    if (!giljabi::codecs::nmea_values(type(), text(), sink, fault)) return py::none();
+    if (fault) fail(static_cast<std::size_t>(fault.field), fault.expected);
+    return sink.out;
+  }
 
   double number(std::size_t i) const {
     double v = 0.0;
@@ -156,6 +210,10 @@ void bind(py::module_& m) {
       .def(
           "field", [](const Sentence& s, std::size_t i) { return to_str(s.field(i)); }, py::arg("i"),
           "Field i as text; empty when absent.")
+      .def(
+          "values", &Sentence::values,
+          "What the sentence says, named and in SI (keys end in a unit where not); None when its type is not "
+          "known, ValueError when a field is malformed. Empty fields are left out.")
       .def("number", &Sentence::number, py::arg("i"),
            "Field i as a number; NaN when empty or absent, ValueError else.")
       .def("coordinate", &Sentence::coordinate, py::arg("i"),
@@ -174,6 +232,10 @@ void bind(py::module_& m) {
       .def_property_readonly("accepted", &Framer::accepted)
       .def_property_readonly("rejected", &Framer::rejected, "Dropped sentences by reason.")
       .def_property_readonly("skipped_bytes", &Framer::skipped_bytes, "Bytes outside of any sentence.");
+
+  py::tuple known(std::size(giljabi::codecs::nmea::kKnown));
+  for (std::size_t i = 0; i < known.size(); ++i) known[i] = to_str(giljabi::codecs::nmea::kKnown[i].type);
+  m.attr("KNOWN") = known;
 
   m.def(
       "checksum", [](const std::string& body) { return giljabi::codecs::nmea_checksum(body); },

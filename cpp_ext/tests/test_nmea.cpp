@@ -1,6 +1,7 @@
 // NMEA framing and fields against the rules of IEC 61162-1, and that chunking never changes the result.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <random>
@@ -9,6 +10,7 @@
 
 #include "giljabi/codecs/nmea.hpp"
 #include "giljabi/codecs/nmea_fields.hpp"
+#include "giljabi/codecs/nmea_values.hpp"
 
 using namespace giljabi::codecs;
 
@@ -156,4 +158,55 @@ TEST_CASE("nmea: fields") {
   CHECK(nmea_field("$GPGLL,a,,c", 2) == "c");
   CHECK(nmea_field("$GPGLL,a,,c", 3).empty());
   CHECK(nmea_field("$GPGLL", 0).empty());
+}
+
+namespace {
+
+// Keeps what a sentence says, and whether all of it is finite.
+struct Collected {
+  std::vector<std::string> keys;
+  bool finite = true;
+  void number(const char* key, double v) {
+    keys.emplace_back(key);
+    finite = finite && std::isfinite(v);
+  }
+  void whole(const char* key, std::int64_t) { keys.emplace_back(key); }
+  void text(const char* key, std::string_view v) {
+    keys.emplace_back(key);
+    finite = finite && !v.empty();
+  }
+  void flag(const char* key, bool) { keys.emplace_back(key); }
+  void used(const char* key, const std::int64_t*, std::size_t n) {
+    keys.emplace_back(key);
+    finite = finite && n <= 12;
+  }
+  void satellites(const char* key, const NmeaSatellite*, std::size_t n) {
+    keys.emplace_back(key);
+    finite = finite && n <= 4;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("named values: whatever stands in the fields, what comes out is finite and said once") {
+  std::mt19937 rng(7);
+  const std::string characters = "0123456789.-,ANSEWTMRK ";
+  for (const NmeaKnown& known : nmea::kKnown) {
+    for (int round = 0; round < 2000; ++round) {
+      std::string text = "$GP" + std::string(known.type);
+      for (std::size_t n = rng() % 120; n > 0; --n) text += characters[rng() % characters.size()];
+      if (round % 3 == 0) text += std::string(rng() % 100, ',');
+      Collected out;
+      NmeaFault fault;
+      REQUIRE(nmea_values(known.type, text, out, fault));
+      REQUIRE(out.finite);
+      std::sort(out.keys.begin(), out.keys.end());
+      REQUIRE(std::adjacent_find(out.keys.begin(), out.keys.end()) == out.keys.end());
+    }
+  }
+  Collected out;
+  NmeaFault fault;
+  CHECK_FALSE(nmea_values("XYZ", "$GPXYZ,1", out, fault));
+  REQUIRE(nmea_values("HDT", "$GPHDT,361,T", out, fault));
+  CHECK(fault.field == 0);
 }

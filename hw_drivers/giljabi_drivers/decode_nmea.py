@@ -10,13 +10,13 @@ from giljabi_drivers.ais import AisReceiver
 from giljabi_drivers.ais_messages import AisError, read_message
 from giljabi_drivers.decode import finite, nothing_found
 from giljabi_drivers.epoch import UtcTracker, full_year
-from giljabi_drivers.nmea_sentences import Values, read
 from giljabi_drivers.recordings import logger_time
 
 if TYPE_CHECKING:
     from giljabi._core.nmea import Sentence
 
 NAN = math.nan
+Values = dict[str, Any]  # of a sentence: Sentence.values()
 AIS = ("VDM", "VDO")
 NOISE = frozenset({"non_ascii", "truncated", "overlong", "address"})  # what other bytes look like to the framer
 
@@ -74,7 +74,7 @@ class NmeaDecoder:
         if ais:
             return self._ais_row(s, head)
         try:
-            values = read(s)
+            values = s.values()
             time = self._time(values) if values else NAN
         except ValueError:
             self._reject("bad_field")

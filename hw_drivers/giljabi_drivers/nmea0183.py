@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -29,7 +29,6 @@ from giljabi.yaml_file import Strict
 from giljabi_drivers.ais import AisReceiver
 from giljabi_drivers.contract import DriverStats, Received, StepResult
 from giljabi_drivers.epoch import EpochFilter, UtcTracker, full_year
-from giljabi_drivers.nmea_sentences import Values, read
 from giljabi_drivers.sensors import SensorWatch
 
 if TYPE_CHECKING:
@@ -43,6 +42,7 @@ UERE_M = {1: 3.0, 2: 1.5, 4: 0.02, 5: 0.4, 6: 10.0}  # user equivalent range err
 LOWEST_STD_M = 0.005
 ESTIMATE_MAX_AGE = 5.0  # s, how long GST and GSA hold
 NO_COURSE_SPEED = 0.5  # m/s, below it a receiver may leave the course empty
+Values = dict[str, Any]  # of a sentence: Sentence.values()
 UNKNOWN_MAX = 64  # distinct unknown sentence names that are counted apart
 
 
@@ -169,7 +169,7 @@ class Nmea0183Driver:
             self.stats.ignored[name] = self.stats.ignored.get(name, 0) + 1
             return
         try:
-            values = read(s)
+            values = s.values()
             if values is not None:
                 handler(values, t)
         except ValueError:
@@ -389,9 +389,7 @@ class Nmea0183Driver:
 
 def _get(v: Values, key: str, default: float = NAN) -> float:
     """A number, `default` where the sentence does not say it."""
-    x = v.get(key, default)
-    assert isinstance(x, (int, float))
-    return x
+    return float(v.get(key, default))
 
 
 def _text(v: Values, key: str) -> str:

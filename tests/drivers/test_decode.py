@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from giljabi._core import nmea
 from giljabi.cli import main
 from giljabi.types import BadInputError
 from giljabi_drivers.decode_can import CanDecoder
 from giljabi_drivers.decode_nmea import NmeaDecoder
-from giljabi_drivers.nmea_sentences import SENTENCES
 
 KNOT = 1852.0 / 3600.0
 PASHR_SUM = int(pynmea2.NMEASentence.checksum("PASHR,085335.000,224.19,T,-01.26,+00.83,+00.10,0.101,0.113,0.267,1,0"))
@@ -117,7 +117,7 @@ SAID: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", sorted(SENTENCES.keys() - {"ASHR"}))
+@pytest.mark.parametrize("kind", sorted(set(nmea.KNOWN) - {"ASHR"}))
 def test_sentence(kind: str) -> None:
     fields, wanted = SAID[kind]
     assert values(kind, fields) == {k: pytest.approx(v, abs=1e-9) if isinstance(v, float) else v
@@ -338,7 +338,7 @@ PIECES = st.one_of(
     st.sampled_from([line(kind, fields) for kind, (fields, _) in SAID.items()]),
     st.builds(
         lambda kind, fields: line(kind, ",".join(fields)),
-        st.sampled_from(sorted(SENTENCES)),
+        st.sampled_from(sorted(nmea.KNOWN)),
         st.lists(st.text("0123456789.-ANSEWTMRK", max_size=12), max_size=20),
     ),
     st.builds(lambda p, n: line("VDM", f"1,1,,A,{p},{n}", "AI"), st.text("0123456789:;<=>?@ABCDEFW`aw", max_size=70),

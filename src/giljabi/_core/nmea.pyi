@@ -8,7 +8,9 @@ import typing
 
 import typing_extensions
 
-__all__: list[str] = ["Framer", "Sentence", "checksum"]
+__all__: list[str] = ["KNOWN", "Framer", "Sentence", "checksum"]
+
+KNOWN: tuple[str, ...]
 
 class Sentence:
     """
@@ -30,6 +32,11 @@ class Sentence:
     def number(self, i: typing.SupportsInt | typing.SupportsIndex) -> float:
         """
         Field i as a number; NaN when empty or absent, ValueError else.
+        """
+    def values(self) -> dict[str, typing.Any] | None:
+        """
+        What the sentence says, named and in SI (keys end in a unit where not); None when its type is not known,
+        ValueError when a field is malformed. Empty fields are left out.
         """
     @property
     def address(self) -> str:
