@@ -6,10 +6,12 @@
 #include <random>
 
 #include "giljabi/models/bicycle.hpp"
+#include "giljabi/models/bicycle_dynamic.hpp"
 #include "giljabi/models/lipm.hpp"
 #include "giljabi/models/quadrotor.hpp"
 #include "giljabi/models/rigid_body.hpp"
 #include "giljabi/models/vessel.hpp"
+#include "giljabi/models/vessel_mmg.hpp"
 #include "giljabi/models/vessel_rudder.hpp"
 #include "giljabi/solver/integrator.hpp"
 
@@ -101,6 +103,10 @@ TEST_CASE("sensitivities of the integration step equal the complex step") {
   multirotor.drag_x = 0.3, multirotor.drag_y = 0.2, multirotor.drag_z = 0.1;
   check_sensitivities(multirotor, 0.02);
   check_sensitivities(models::Lipm<8>{}, 0.1);
+  models::BicycleDynamic<4, true> car;
+  car.blend_speed = 0.2;  // so that the samples see both of its halves
+  check_sensitivities(car, 0.01);
+  check_sensitivities(models::VesselMmg<4, true>{}, 0.2);
   check_sensitivities(models::RigidBody<4>{}, 0.03);
 }
 
@@ -109,6 +115,8 @@ TEST_CASE("constraint gradients equal central differences") {
   check_constraints(models::Bicycle<1, false>{});
   check_constraints(models::VesselRudder<4, true>{});
   check_constraints(models::Lipm<8>{});
+  check_constraints(models::BicycleDynamic<4, true>{});
+  check_constraints(models::VesselMmg<4, true>{});
 }
 
 TEST_CASE("structural zeros are found") {
