@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from giljabi.platform import Platform, find_platform, load_platform, share_dir
 from giljabi.types import BadInputError
 from giljabi.yaml_file import Key, Strict, YamlFile
 from giljabi_sim.expressions import Expression
+from giljabi_sim.track import find_track, load_track
 
 Point = tuple[float, float]
 HalfWidth = float | tuple[float, float]
@@ -270,7 +272,7 @@ def load_scenario(
     for text in overrides:
         _override(file, text)
     if track is not None:
-        _replace_track(file, track)
+        _replace_track(file, track, any(text.partition("=")[0].strip() == "duration_s" for text in overrides))
     if seed is not None:
         file.data["seed"] = seed
     if platform is not None:
@@ -326,8 +328,13 @@ def _index(file: YamlFile, node: list[Any], path: Key, part: str, text: str) -> 
     return int(part)
 
 
-def _replace_track(file: YamlFile, track: str) -> None:
-    """--track: another track than the file's; what stands on the old one makes no sense on it."""
-    if not isinstance(file.data.get("track"), dict):
+def _replace_track(file: YamlFile, track: str, duration_given: bool) -> None:
+    """--track: another track than the file's, and more time in the ratio of their lengths where it is longer."""
+    spec = file.data.get("track")
+    if not isinstance(spec, dict) or not isinstance(spec.get("file"), str):
         raise file.error((), f"--track {track}: the scenario has no `track`; a track scenario is expected")
-    file.data["track"] = {**file.data["track"], "file": str(Path(track).resolve())}
+    longer = load_track(Path(track)).length / load_track(find_track(spec["file"], file.path.parent)).length
+    duration = file.data.get("duration_s")
+    if longer > 1.0 and not duration_given and isinstance(duration, (int, float)):
+        file.data["duration_s"] = math.ceil(duration * longer)
+    file.data["track"] = {**spec, "file": str(Path(track).resolve())}

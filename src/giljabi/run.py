@@ -48,7 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", metavar="NAME=URL", action="append", default=[], help="another device for driver NAME; repeatable")
     add("--until-done", action="store_true", help="end when the goal is reached; exit code 1 when it is not")
     add(
-        "--timeout", metavar="S", type=float, help=f"give up after S seconds (--until-done: {UNTIL_DONE_TIMEOUT_S:.0f})"
+        "--timeout",
+        metavar="S",
+        type=float,
+        help="give up after S seconds (--until-done: when the scenario ends)",
     )
     add("--no-page", action="store_true", help="without the page")
     add("--json", metavar="F", help="write the result as JSON; - is standard output")
@@ -59,14 +62,14 @@ def run(args: argparse.Namespace) -> int:
     platform = load_platform(args.platform)
     if find_spec("rclpy") is None:
         raise BadInputError("ROS 2 cannot be imported; pip install 'giljabi[ros]' or source a ROS 2 installation")
-    timeout = args.timeout if args.timeout is not None else (UNTIL_DONE_TIMEOUT_S if args.until_done else math.inf)
-    if not timeout > 0.0:
-        raise BadInputError(f"--timeout {timeout}; a number of seconds above 0 is expected")
+    if args.timeout is not None and not args.timeout > 0.0:
+        raise BadInputError(f"--timeout {args.timeout}; a number of seconds above 0 is expected")
     devices = check_devices(args.device, platform)
     scenario = find_scenario(platform, args.scenario or "", args.hardware)
     track = _file("--track", args.track) if args.track else None
     if track is not None and args.hardware:
         raise BadInputError("--track goes with a simulated run; give a scenario with a route to --hardware")
+    timeout = _timeout(args, scenario, track)
     with_page = not args.no_page and find_spec("giljabi.ros.page") is not None
     out = sys.stderr if args.json == "-" else sys.stdout
     where = RunDir(platform.name)
@@ -94,6 +97,17 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         _write_json(args.json, stage.result())
     return code
+
+
+def _timeout(args: argparse.Namespace, scenario: Path | None, track: Path | None) -> float:
+    """Seconds until `run` gives up: as asked, else longer than the scenario lasts, else never."""
+    if args.timeout is not None or not args.until_done:
+        return math.inf if args.timeout is None else float(args.timeout)
+    if scenario is None or args.hardware:
+        return UNTIL_DONE_TIMEOUT_S
+    from giljabi_sim.scenario import load_scenario
+
+    return max(UNTIL_DONE_TIMEOUT_S, load_scenario(scenario, track=str(track) if track else None).model.duration_s + 60)
 
 
 def check_devices(pairs: list[str], platform: Platform) -> dict[str, str]:

@@ -225,7 +225,7 @@ def test_json_on_standard_output_is_alone_there(capsys: pytest.CaptureFixture[st
         (["sim", "ship_straight", "--set", "asserts=[{name: a, expression: foo > 1}]"], "unknown signal 'foo'"),
         (["sim", "ship_straight", "--set", "faults=[{what: silent, where: nobody, begin: 1}]"], "ship_straight.yaml:"),
         (["sim", "ship_straight", "--track", "x.csv"], "track"),
-        (["sim", "car_lap", "--track", "x.csv"], "no track"),
+        (["sim", "car_lap", "--track", "x.csv"], "x.csv:1: cannot be read"),
         (["sim", "ship_straight", "--out", "/proc/none"], "/proc/none"),
     ],
 )
@@ -234,6 +234,16 @@ def test_bad_input_is_one_line_and_exit_2(argv: list[str], words: str, capsys: p
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert words in err
+
+
+def test_a_longer_track_has_more_time(root: Path, tmp_path: Path) -> None:
+    own = [[float(v) for v in text.split(",")] for text in
+           (root / "config/tracks/harbour_loop.csv").read_text().splitlines() if text[:1] not in ("#", "")]  # fmt: skip
+    track = tmp_path / "twice.csv"
+    track.write_text("".join(f"{2 * x},{2 * y},{r},{w}\n" for x, y, r, w in own))
+    file = load_scenario("car_lap").model.duration_s
+    assert load_scenario("car_lap", track=str(track)).model.duration_s == pytest.approx(2 * file, abs=1)
+    assert load_scenario("car_lap", ["duration_s=7"], track=str(track)).model.duration_s == 7
 
 
 def test_another_track_can_be_given(tmp_path: Path) -> None:
