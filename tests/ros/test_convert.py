@@ -19,7 +19,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import PointCloud2, PointField
 
 from giljabi import topics
-from giljabi.ros import cloud, convert, status
+from giljabi.ros import cloud, convert, goals, status
 from giljabi.types import (
     NAN,
     ActuatorCommand,
@@ -271,23 +271,21 @@ def test_map_to_odom_is_identity() -> None:
 def test_route(rows: list[tuple[int, int, float]]) -> None:
     points = np.array([[x + 2000.0 * i, y, 0.0] for i, (x, y, _) in enumerate(rows)])
     speed = np.array([r[2] for r in rows])
-    back = convert.route_from_msg(
-        wire(convert.route_to_msg(Route(points, speed, np.full((len(rows), 2), 5.0)), 10.0)), 7.0
-    )
+    back = goals.route_from_msg(wire(goals.route_to_msg(Route(points, speed, np.full((len(rows), 2), 5.0)), 10.0)), 7.0)
     assert same(back.points, points) and same(back.speed[1:], speed[1:], 1e-6)
     assert np.isinf(back.half_width).all() and not back.closed
 
 
 def test_route_without_stamps_takes_the_default_speed_and_a_ring_is_closed() -> None:
     ring = np.array([[0, 0, 0], [10, 0, 0], [10, 10, 0], [0, 0, 0.0]])
-    msg = convert.route_to_msg(Route(ring, np.ones(4), np.ones((4, 2))), 0.0)
+    msg = goals.route_to_msg(Route(ring, np.ones(4), np.ones((4, 2))), 0.0)
     for pose in msg.poses:
         pose.header.stamp = convert.stamp(0.0)
-    back = convert.route_from_msg(msg, 7.0)
+    back = goals.route_from_msg(msg, 7.0)
     assert back.closed and (back.speed == 7.0).all()
     msg.poses = msg.poses[:1]
     with pytest.raises(BadInputError, match="route of 1 points"):
-        convert.route_from_msg(msg, 7.0)
+        goals.route_from_msg(msg, 7.0)
 
 
 @given(T, st.integers(1, 6), st.data())
@@ -298,24 +296,24 @@ def test_trajectory_and_plan(t: float, n: int, data: Any) -> None:
     p, v = data.draw(vec(3 * n)).reshape(n, 3), data.draw(vec(3 * n)).reshape(n, 3)
     rate = data.draw(vec(n))
     s = Trajectory(t, times, p, yaw, v, rate)
-    back = convert.trajectory_from_msg(wire(convert.trajectory_to_msg(s)))
+    back = goals.trajectory_from_msg(wire(goals.trajectory_to_msg(s)))
     assert back is not None
     for name in ("times", "position", "yaw", "velocity", "yaw_rate"):
         assert same(getattr(back, name), getattr(s, name), 1e-8), name
-    plan_times, poses = convert.plan_from_msg(wire(convert.plan_to_msg(s)))
+    plan_times, poses = goals.plan_from_msg(wire(goals.plan_to_msg(s)))
     assert same(plan_times, times, 1e-6) and same(poses[:, :3], p)
     assert same(np.unwrap(poses[:, 3]), yaw, 1e-8)
 
 
 def test_nothing_to_follow() -> None:
-    assert convert.trajectory_from_msg(wire(convert.trajectory_to_msg(None))) is None
-    assert len(convert.plan_from_msg(wire(convert.plan_to_msg(None)))[0]) == 0
+    assert goals.trajectory_from_msg(wire(goals.trajectory_to_msg(None))) is None
+    assert len(goals.plan_from_msg(wire(goals.plan_to_msg(None)))[0]) == 0
 
 
 def test_trajectory_whose_times_fall_is_refused() -> None:
     s = Trajectory(0.0, np.array([0.0, 0.0]), np.zeros((2, 3)), np.zeros(2), np.zeros((2, 3)), np.zeros(2))
     with pytest.raises(BadInputError, match="times do not rise"):
-        convert.trajectory_from_msg(convert.trajectory_to_msg(s))
+        goals.trajectory_from_msg(goals.trajectory_to_msg(s))
 
 
 SLOT_OF = {"steering": "position", "throttle": "effort", "winch": "velocity"}
@@ -323,15 +321,15 @@ SLOT_OF = {"steering": "position", "throttle": "effort", "winch": "velocity"}
 
 @given(T, st.dictionaries(st.sampled_from(sorted(SLOT_OF)), REAL, max_size=3))
 def test_command(t: float, values: dict[str, float]) -> None:
-    back = convert.command_from_msg(
-        wire(convert.command_to_msg(ActuatorCommand(t, "auto", values), SLOT_OF)), SLOT_OF, "auto"
+    back = goals.command_from_msg(
+        wire(goals.command_to_msg(ActuatorCommand(t, "auto", values), SLOT_OF)), SLOT_OF, "auto"
     )
     assert back.values == values and back.source == "auto"
 
 
 @pytest.mark.parametrize("spoil", ["nan", "name", "slot"])
 def test_bad_commands_are_refused(spoil: str) -> None:
-    msg = convert.command_to_msg(ActuatorCommand(1.0, "auto", {"steering": 0.1, "throttle": 5.0}), SLOT_OF)
+    msg = goals.command_to_msg(ActuatorCommand(1.0, "auto", {"steering": 0.1, "throttle": 5.0}), SLOT_OF)
     if spoil == "nan":
         msg.position[0] = math.nan
     elif spoil == "name":
@@ -339,7 +337,7 @@ def test_bad_commands_are_refused(spoil: str) -> None:
     else:
         msg.position, msg.effort = [], []
     with pytest.raises(BadInputError, match="command for"):
-        convert.command_from_msg(msg, SLOT_OF, "auto")
+        goals.command_from_msg(msg, SLOT_OF, "auto")
 
 
 @given(T, st.sampled_from(MissionPhase), st.floats(0, 1), REAL, REAL, TEXT)

@@ -21,7 +21,7 @@ from std_srvs.srv import SetBool
 
 from giljabi import topics
 from giljabi.platform import load_platform
-from giljabi.ros import convert, status
+from giljabi.ros import convert, goals, status
 from giljabi.ros.messages import message_class, qos_profile
 from giljabi.types import ActuatorCommand, Health, Odometry, StackState
 
@@ -78,10 +78,10 @@ class Bench:
             if self.commanding:
                 values = {"rudder": self.rudder, "throttle": self.throttle}
                 command = ActuatorCommand(now - self.age, "auto", values)
-                self._send(topics.ACTUATOR_COMMANDS.at("auto"), convert.command_to_msg(command, SLOTS))
+                self._send(topics.ACTUATOR_COMMANDS.at("auto"), goals.command_to_msg(command, SLOTS))
             if self.manual is not None:
                 by_hand = ActuatorCommand(now, "manual", {"rudder": self.manual, "throttle": 0.0})
-                self._send(topics.ACTUATOR_COMMANDS.at("manual"), convert.command_to_msg(by_hand, SLOTS))
+                self._send(topics.ACTUATOR_COMMANDS.at("manual"), goals.command_to_msg(by_hand, SLOTS))
 
     def _send(self, row: Any, msg: Any) -> None:
         self._publishers[row].publish(msg)

@@ -15,7 +15,7 @@ import pytest
 rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed (extra [ros])")
 
 from giljabi import topics  # noqa: E402
-from giljabi.ros import convert, status  # noqa: E402
+from giljabi.ros import convert, goals, status  # noqa: E402
 from giljabi.ros.messages import message_class, qos_profile, service_class  # noqa: E402
 from giljabi.ros.page import PageNode  # noqa: E402
 from giljabi.types import ActuatorCommand, Odometry, Route, StackState  # noqa: E402
@@ -99,7 +99,7 @@ def test_messages_reach_the_page(graph: Graph) -> None:
     odom, state = graph.publisher(topics.ODOM), graph.publisher(topics.STATE)
     wire = graph.publisher(topics.ACTUATOR_COMMANDS.at("wire"))
     path = graph.publisher(topics.ROUTE)
-    path.publish(convert.route_to_msg(route, 1.0))
+    path.publish(goals.route_to_msg(route, 1.0))
     health = graph.publisher(topics.DIAGNOSTICS)
     ours, foreign = (status.PartHealth(1.0, name, {"gnss": "no fix"}) for name in ("/drivers/bridge", "other_ship"))
 
@@ -110,7 +110,7 @@ def test_messages_reach_the_page(graph: Graph) -> None:
         health.publish(status.diagnostics_to_msg([ours, foreign]))
         odom.publish(convert.odom_to_msg(o))
         state.publish(status.state_to_msg(StackState(now, "standby", False, ("no fix",))))
-        wire.publish(convert.command_to_msg(ActuatorCommand(now, "wire", {"rudder": 0.1, "throttle": 900.0}), slots))
+        wire.publish(goals.command_to_msg(ActuatorCommand(now, "wire", {"rudder": 0.1, "throttle": 900.0}), slots))
         seen[name] = data
         frame = seen.get("frame", {})
         if (

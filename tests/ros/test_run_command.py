@@ -22,7 +22,7 @@ from harness import graph, wait
 
 from giljabi import topics
 from giljabi.platform import load_platform
-from giljabi.ros import convert, status
+from giljabi.ros import convert, goals, status
 from giljabi.ros.messages import message_class, qos_profile
 
 pytestmark = pytest.mark.slow
@@ -83,7 +83,7 @@ def test_a_killed_planner_stops_the_vehicle_inside_its_limits(tmp_path: Path, st
     slots = {name: a.slot for name, a in platform.actuators.items()}
 
     def take_wire(msg: Any) -> None:
-        command = convert.command_from_msg(msg, slots, topics.WIRE)
+        command = goals.command_from_msg(msg, slots, topics.WIRE)
         wire.append((command.t, dict(command.values)))
 
     def take_odom(msg: Any) -> None:

@@ -9,7 +9,7 @@ from sensor_msgs.msg import JointState as JointStateMsg
 from giljabi import topics
 from giljabi.platform import Platform
 from giljabi.registry import build_step
-from giljabi.ros import convert
+from giljabi.ros import convert, goals
 from giljabi.ros.node import StackNode
 from giljabi.stack import merge_joints
 from giljabi.steps import Controller
@@ -32,13 +32,11 @@ class ControllerNode(StackNode):
         self._arrived = self.paced(platform.model.steps.controller.rate_hz, self._step)
         self.subscribe(topics.ODOM, convert.odom_from_msg, self._take_odom)
         self.subscribe(topics.JOINT_STATES, convert.joints_from_msg, self._take_joints)
-        self.subscribe(topics.TRAJECTORY, convert.trajectory_from_msg, self._take_trajectory)
-        self.subscribe(
-            command.at(WIRE), lambda msg: convert.command_from_msg(msg, self._slots, WIRE), self._take_output
-        )
+        self.subscribe(topics.TRAJECTORY, goals.trajectory_from_msg, self._take_trajectory)
+        self.subscribe(command.at(WIRE), lambda msg: goals.command_from_msg(msg, self._slots, WIRE), self._take_output)
 
     def _command_to_msg(self, command: ActuatorCommand) -> JointStateMsg:
-        return convert.command_to_msg(command, self._slots)
+        return goals.command_to_msg(command, self._slots)
 
     def _take_odom(self, odom: Odometry) -> None:
         self._odom = odom

@@ -1,5 +1,7 @@
 """giljabi's types to and from standard ROS 2 messages: one pair of functions for each row of the topic table.
 
+Samples, estimate and world are here; routes, plans and commands in giljabi.ros.goals.
+
 Conventions, both ways:
 - `header.stamp` is stack time. `header.frame_id` of a sample is its source: the sensor's name in the platform
   file, whose frame stands at the sensor's place with axes parallel to base_link; velocities of GNSS are along ENU.
@@ -15,27 +17,22 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import (
-    PoseStamped,
     Quaternion,
-    Transform,
     TransformStamped,
-    Twist,
     TwistWithCovarianceStamped,
     Vector3,
 )
 from nav_msgs.msg import Odometry as OdometryMsg
-from nav_msgs.msg import Path as PathMsg
 from sensor_msgs.msg import Imu as ImuMsg
 from sensor_msgs.msg import JointState as JointStateMsg
 from sensor_msgs.msg import NavSatFix, NavSatStatus, PointCloud2
 from std_msgs.msg import Header
-from trajectory_msgs.msg import MultiDOFJointTrajectory, MultiDOFJointTrajectoryPoint
 
 from giljabi.clock import to_ros_ns
 from giljabi.ros.cloud import from_cloud, layout, to_cloud
@@ -43,7 +40,6 @@ from giljabi.types import (
     DETECTION_FIELDS,
     NAN,
     TRACK_FIELDS,
-    ActuatorCommand,
     Array,
     BadInputError,
     Detections,
@@ -55,10 +51,8 @@ from giljabi.types import (
     JointState,
     Odometry,
     Origin,
-    Route,
     SpeedThroughWater,
     Tracks,
-    Trajectory,
 )
 
 MAP = "map"
@@ -102,15 +96,15 @@ def header_of(data: bytes) -> tuple[str, float]:
     return data[16 : 16 + size - 1].decode("utf-8", "replace"), sec + nanosec * 1e-9
 
 
-def _vector(v: Array) -> Vector3:
+def vector(v: Array) -> Vector3:
     return Vector3(x=float(v[0]), y=float(v[1]), z=float(v[2]))
 
 
-def _array(v: Any) -> Array:
+def array(v: Any) -> Array:
     return np.array([v.x, v.y, v.z], dtype=np.float64)
 
 
-def _yaw_quaternion(yaw: float) -> Quaternion:
+def yaw_quaternion(yaw: float) -> Quaternion:
     return Quaternion(x=0.0, y=0.0, z=math.sin(0.5 * yaw), w=math.cos(0.5 * yaw))
 
 
@@ -155,8 +149,8 @@ def imu_to_msg(s: Imu) -> ImuMsg:
     """Imu: no orientation; axes that were not measured are NaN."""
     msg = ImuMsg(header=header(s.t, s.source))
     msg.orientation_covariance[0] = NOT_MEASURED
-    msg.angular_velocity = _vector(s.angular_velocity)
-    msg.linear_acceleration = _vector(s.linear_acceleration)
+    msg.angular_velocity = vector(s.angular_velocity)
+    msg.linear_acceleration = vector(s.linear_acceleration)
     _mark(msg.angular_velocity_covariance, s.angular_velocity)
     _mark(msg.linear_acceleration_covariance, s.linear_acceleration)
     return msg
@@ -164,8 +158,8 @@ def imu_to_msg(s: Imu) -> ImuMsg:
 
 def imu_from_msg(msg: ImuMsg) -> Imu:
     """Inverse of imu_to_msg; infinities are refused."""
-    w = _measured(msg.angular_velocity_covariance, _array(msg.angular_velocity))
-    a = _measured(msg.linear_acceleration_covariance, _array(msg.linear_acceleration))
+    w = _measured(msg.angular_velocity_covariance, array(msg.angular_velocity))
+    a = _measured(msg.linear_acceleration_covariance, array(msg.linear_acceleration))
     if np.isinf(w).any() or np.isinf(a).any():
         raise BadInputError("imu: an infinite value; finite numbers, or NaN where nothing is measured, are expected")
     return Imu(seconds(msg.header.stamp), w, a, msg.header.frame_id)
@@ -200,7 +194,7 @@ def fix_from_msg(msg: NavSatFix) -> GnssFix:
 
 def _twist(s_t: float, source: str, linear: Array, variances: Sequence[float]) -> TwistWithCovarianceStamped:
     msg = TwistWithCovarianceStamped(header=header(s_t, source))
-    msg.twist.twist.linear = _vector(linear)
+    msg.twist.twist.linear = vector(linear)
     for i in range(6):
         msg.twist.covariance[7 * i] = float(variances[i]) if i < len(variances) else NOT_MEASURED
     return msg
@@ -214,7 +208,7 @@ def velocity_to_msg(s: GnssVelocity) -> TwistWithCovarianceStamped:
 
 def velocity_from_msg(msg: TwistWithCovarianceStamped) -> GnssVelocity:
     """Inverse of velocity_to_msg: the deviation of x stands for all axes."""
-    v = _array(msg.twist.twist.linear)
+    v = array(msg.twist.twist.linear)
     finite("gnss velocity", v[:2], msg.twist.covariance[0])
     if msg.twist.covariance[14] < 0.0 or not math.isfinite(v[2]):
         v[2] = NAN
@@ -224,7 +218,7 @@ def velocity_from_msg(msg: TwistWithCovarianceStamped) -> GnssVelocity:
 
 def heading_to_msg(s: Heading) -> ImuMsg:
     """Imu that carries orientation alone; roll and pitch are level with an unknown variance."""
-    msg = ImuMsg(header=header(s.t, s.source), orientation=_yaw_quaternion(s.yaw))
+    msg = ImuMsg(header=header(s.t, s.source), orientation=yaw_quaternion(s.yaw))
     msg.orientation_covariance[0] = msg.orientation_covariance[4] = UNKNOWN_VARIANCE
     msg.orientation_covariance[8] = float(s.std**2)
     msg.angular_velocity_covariance[0] = msg.linear_acceleration_covariance[0] = NOT_MEASURED
@@ -319,8 +313,8 @@ def odom_to_msg(s: Odometry) -> OdometryMsg:
     pose.position.x, pose.position.y, pose.position.z = (float(v) for v in s.position)
     q = pose.orientation
     q.w, q.x, q.y, q.z = (float(v) for v in s.quaternion)
-    twist.linear = _vector(s.velocity)
-    twist.angular = _vector(s.angular_velocity)
+    twist.linear = vector(s.velocity)
+    twist.angular = vector(s.angular_velocity)
     msg.pose.covariance = np.ascontiguousarray(s.pose_cov, dtype=np.float64).reshape(36)
     msg.twist.covariance = np.ascontiguousarray(s.twist_cov, dtype=np.float64).reshape(36)
     return msg
@@ -330,8 +324,8 @@ def odom_from_msg(msg: OdometryMsg) -> Odometry:
     """Inverse of odom_to_msg; refuses what is not finite or in another frame."""
     if msg.header.frame_id != MAP:
         raise BadInputError(f"odometry in frame '{msg.header.frame_id}'; map is expected")
-    p, v = _array(msg.pose.pose.position), _array(msg.twist.twist.linear)
-    w = _array(msg.twist.twist.angular)
+    p, v = array(msg.pose.pose.position), array(msg.twist.twist.linear)
+    w = array(msg.twist.twist.angular)
     finite("odometry", p, v, w, msg.pose.covariance, msg.twist.covariance)
     return Odometry(
         seconds(msg.header.stamp),
@@ -377,126 +371,3 @@ def tracks_from_msg(msg: PointCloud2) -> Tracks:
     data = from_cloud(msg, TRACK_FIELDS, required=("x", "y", "vx", "vy"))
     finite("tracks", data[:, :2], data[:, 3:5])
     return Tracks(seconds(msg.header.stamp), data)
-
-
-# --- goal, plan, command --------------------------------------------------------------------------
-
-
-def _pose(t: float, position: Array, yaw: float) -> PoseStamped:
-    msg = PoseStamped(header=header(t, MAP))
-    msg.pose.position.x, msg.pose.position.y, msg.pose.position.z = (float(v) for v in position)
-    msg.pose.orientation = _yaw_quaternion(yaw)
-    return msg
-
-
-def route_to_msg(s: Route, t: float) -> PathMsg:
-    """Path whose stamps are the times at which the route's own speeds pass its points, beginning at `t`."""
-    path = PathMsg(header=header(t, MAP))
-    step = np.diff(s.points, axis=0)
-    length = np.linalg.norm(step, axis=1)
-    times = t + np.concatenate([[0.0], np.cumsum(length / np.maximum(s.speed[1:], 1e-3))])
-    yaw = np.arctan2(step[:, 1], step[:, 0])
-    yaw = np.append(yaw, yaw[-1:]) if len(yaw) else np.zeros(len(s.points))
-    path.poses = [_pose(float(a), p, float(h)) for a, p, h in zip(times, s.points, yaw, strict=True)]
-    return path
-
-
-def route_from_msg(msg: PathMsg, default_speed: float) -> Route:
-    """Inverse of route_to_msg: open to both sides; `default_speed` [m/s] where the stamps tell none.
-
-    A path whose first and last point are the same place is closed.
-    """
-    if msg.header.frame_id not in ("", MAP):
-        raise BadInputError(f"route in frame '{msg.header.frame_id}'; map is expected")
-    if len(msg.poses) < 2:
-        raise BadInputError(f"route of {len(msg.poses)} points; two or more are expected")
-    points = np.array([[p.pose.position.x, p.pose.position.y, p.pose.position.z] for p in msg.poses])
-    finite("route", points)
-    times = np.array([seconds(p.header.stamp) for p in msg.poses])
-    length, dt = np.linalg.norm(np.diff(points, axis=0), axis=1), np.diff(times)
-    told = dt > 1e-6
-    speed = np.where(told, length / np.where(told, dt, 1.0), default_speed)
-    closed = len(points) > 3 and float(np.linalg.norm(points[0] - points[-1])) < 1e-6
-    half_width = np.full((len(points), 2), np.inf)
-    return Route(points, np.concatenate([speed[:1], speed]), half_width, closed)
-
-
-def plan_to_msg(s: Trajectory | None) -> PathMsg:
-    """The trajectory's poses as a path, for maps and viewers; stamps are the times at which they are due."""
-    if s is None:
-        return PathMsg(header=header(0.0, MAP))
-    path = PathMsg(header=header(s.t, MAP))
-    path.poses = [_pose(s.t + float(dt), p, float(h)) for dt, p, h in zip(s.times, s.position, s.yaw, strict=True)]
-    return path
-
-
-def plan_from_msg(msg: PathMsg) -> tuple[Array, Array]:
-    """Times (n,) [s] from the header stamp and poses (n, 4) x y z yaw of a path."""
-    t0 = seconds(msg.header.stamp)
-    times = np.array([seconds(p.header.stamp) - t0 for p in msg.poses])
-    rows = [(p.pose.position.x, p.pose.position.y, p.pose.position.z, yaw_of(p.pose.orientation)) for p in msg.poses]
-    poses = np.array(rows, dtype=np.float64).reshape(-1, 4)
-    finite("plan", times, poses)
-    return times, poses
-
-
-def trajectory_to_msg(s: Trajectory | None) -> MultiDOFJointTrajectory:
-    """Trajectory of base_link in map, velocities in map axes; None, nothing to follow, has no points."""
-    if s is None:
-        return MultiDOFJointTrajectory(header=header(0.0, MAP), joint_names=[BASE])
-    msg = MultiDOFJointTrajectory(header=header(s.t, MAP), joint_names=[BASE])
-    for i, dt in enumerate(s.times):
-        sec, nanosec = to_ros_ns(float(dt))
-        point = MultiDOFJointTrajectoryPoint(time_from_start=Duration(sec=sec, nanosec=nanosec))
-        point.transforms = [Transform(translation=_vector(s.position[i]), rotation=_yaw_quaternion(float(s.yaw[i])))]
-        turn = Vector3(x=0.0, y=0.0, z=float(s.yaw_rate[i]))
-        point.velocities = [Twist(linear=_vector(s.velocity[i]), angular=turn)]
-        msg.points.append(point)
-    return msg
-
-
-def trajectory_from_msg(msg: MultiDOFJointTrajectory) -> Trajectory | None:
-    """Inverse of trajectory_to_msg; yaw is unwrapped from the first row's (-pi, pi]."""
-    if msg.header.frame_id != MAP:
-        raise BadInputError(f"trajectory in frame '{msg.header.frame_id}'; map is expected")
-    if not msg.points:
-        return None
-    if any(len(p.transforms) != 1 or len(p.velocities) != 1 for p in msg.points):
-        raise BadInputError("trajectory: one transform and one velocity a point are expected")
-    times = np.array([seconds(p.time_from_start) for p in msg.points])
-    position = np.array([_array(p.transforms[0].translation) for p in msg.points])
-    yaw = np.unwrap([yaw_of(p.transforms[0].rotation) for p in msg.points])
-    velocity = np.array([_array(p.velocities[0].linear) for p in msg.points])
-    yaw_rate = np.array([p.velocities[0].angular.z for p in msg.points])
-    finite("trajectory", position, velocity, yaw_rate)
-    if (np.diff(times) <= 0.0).any():
-        raise BadInputError("trajectory: times do not rise; later points must be due later")
-    return Trajectory(seconds(msg.header.stamp), times, position, yaw, velocity, yaw_rate)
-
-
-def command_to_msg(s: ActuatorCommand, slot_of: Mapping[str, str]) -> JointStateMsg:
-    """Joint state with each value in the slot of its unit; `slot_of` names it for every actuator."""
-    names = list(s.values)
-    slots = {slot: [NAN] * len(names) for slot in ("position", "velocity", "effort")}
-    for i, name in enumerate(names):
-        slots[slot_of[name]][i] = float(s.values[name])
-    used = {slot_of[name] for name in names}
-    msg = JointStateMsg(header=header(s.t, s.source), name=names)
-    msg.position, msg.velocity, msg.effort = (
-        slots[slot] if slot in used else [] for slot in ("position", "velocity", "effort")
-    )
-    return msg
-
-
-def command_from_msg(msg: JointStateMsg, slot_of: Mapping[str, str], source: str) -> ActuatorCommand:
-    """Inverse of command_to_msg; refuses names that are no actuators and values that are missing or not finite."""
-    slots = {"position": msg.position, "velocity": msg.velocity, "effort": msg.effort}
-    values = {}
-    for i, name in enumerate(msg.name):
-        slot = slot_of.get(name)
-        if slot is None:
-            raise BadInputError(f"command for '{name}'; actuators are {', '.join(slot_of)}")
-        value = slots[slot][i] if i < len(slots[slot]) else NAN
-        finite(f"command for '{name}' ({slot})", value)
-        values[name] = float(value)
-    return ActuatorCommand(seconds(msg.header.stamp), source, values)

@@ -15,7 +15,7 @@ from giljabi import topics
 from giljabi.mission import Mission
 from giljabi.platform import Platform
 from giljabi.registry import build_driver
-from giljabi.ros import convert, status
+from giljabi.ros import convert, goals, status
 from giljabi.ros.node import StackNode
 from giljabi.ros.sensors import sample_publisher
 from giljabi.ros.status import PartHealth
@@ -113,7 +113,7 @@ class DriversNode(StackNode):
         self.every(rate, self._publish_output)
 
     def _output_to_msg(self, command: ActuatorCommand) -> JointStateMsg:
-        return convert.command_to_msg(command, self._slots)
+        return goals.command_to_msg(command, self._slots)
 
     def _publish_sample(self, sample: Sample) -> None:
         """From the reading thread: a sample waits for nothing."""
@@ -143,7 +143,7 @@ class DriversNode(StackNode):
 
     def _open_inputs(self) -> None:
         for source in SOURCES:
-            from_msg = partial(convert.command_from_msg, slot_of=self._slots, source=source)
+            from_msg = partial(goals.command_from_msg, slot_of=self._slots, source=source)
             self.subscribe(topics.ACTUATOR_COMMANDS.at(source), from_msg, self._take_command)
         self.subscribe(topics.HEARTBEAT, status.health_from_msg, self._take_heartbeat)
         self.subscribe(topics.ODOM, convert.odom_from_msg, self._take_odom)

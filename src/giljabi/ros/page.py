@@ -11,7 +11,7 @@ from giljabi import topics
 from giljabi.operator.page import WIRE_SOURCE, PageModel, Shown
 from giljabi.operator.server import PORT, RATE_HZ, Button, PageFeed, PageServer
 from giljabi.platform import Platform
-from giljabi.ros import convert, status
+from giljabi.ros import convert, goals, status
 from giljabi.ros.messages import service_class
 from giljabi.ros.node import StackNode
 from giljabi.ros.status import PartHealth
@@ -40,9 +40,9 @@ class PageNode(StackNode):
         show = self.subscribe
         self.show_newest(topics.ODOM, convert.odom_from_msg, feed)
         show(topics.TRACKS, convert.tracks_from_msg, feed.take)
-        show(topics.ROUTE, partial(convert.route_from_msg, default_speed=speed), feed.take)
+        show(topics.ROUTE, partial(goals.route_from_msg, default_speed=speed), feed.take)
         # None: the planner says that there is nothing to follow.
-        show(topics.TRAJECTORY, convert.trajectory_from_msg, lambda p: feed.take(p) if p else feed.forget(Trajectory))
+        show(topics.TRAJECTORY, goals.trajectory_from_msg, lambda p: feed.take(p) if p else feed.forget(Trajectory))
         show(topics.STATE, status.state_from_msg, feed.take)
         show(topics.MISSION_STATE, status.mission_from_msg, feed.take)
         self.show_newest(topics.JOINT_STATES, convert.joints_from_msg, feed)
@@ -114,4 +114,4 @@ class PageNode(StackNode):
 
 
 def _command(msg: Any, slots: dict[str, Any], source: str) -> Any:
-    return convert.command_from_msg(msg, slots, source)
+    return goals.command_from_msg(msg, slots, source)

@@ -11,7 +11,7 @@ from giljabi import topics
 from giljabi.mission import Mission
 from giljabi.platform import Platform
 from giljabi.registry import build_step
-from giljabi.ros import convert, status
+from giljabi.ros import convert, goals, status
 from giljabi.ros.node import StackNode
 from giljabi.safety.hold import DegradedHold
 from giljabi.steps import Planner
@@ -29,8 +29,8 @@ class PlannerNode(StackNode):
         self._phase: MissionPhase | None = None
         self._hold = DegradedHold()
         self._own_stamp: tuple[int, int] | None = None  # of the route that this node published itself
-        self._trajectory = self.publisher(topics.TRAJECTORY, convert.trajectory_to_msg)
-        self._plan = self.publisher(topics.PLAN, convert.plan_to_msg)
+        self._trajectory = self.publisher(topics.TRAJECTORY, goals.trajectory_to_msg)
+        self._plan = self.publisher(topics.PLAN, goals.plan_to_msg)
         self._mission = self.publisher(topics.MISSION_STATE, status.mission_to_msg)
         self._route_out = self.publisher(topics.ROUTE, self._own_route_to_msg)
         self.subscribe(topics.ODOM, convert.odom_from_msg, self._take_odom)
@@ -62,14 +62,14 @@ class PlannerNode(StackNode):
             self._route_out(mission.route)
 
     def _own_route_to_msg(self, route: Route) -> PathMsg:
-        msg = convert.route_to_msg(route, self.clock.now())
+        msg = goals.route_to_msg(route, self.clock.now())
         self._own_stamp = (msg.header.stamp.sec, msg.header.stamp.nanosec)
         return msg
 
     def _take_route_msg(self, msg: PathMsg) -> None:
         # Walls of a route from a file would be lost on the way through the message.
         if (msg.header.stamp.sec, msg.header.stamp.nanosec) != self._own_stamp:
-            self._take_route(convert.route_from_msg(msg, self.platform.model.limits.speed_max))
+            self._take_route(goals.route_from_msg(msg, self.platform.model.limits.speed_max))
 
     def _take_route(self, route: Route) -> None:
         self.planner.set_route(route)

@@ -1,0 +1,148 @@
+"""Routes, plans and commands to and from standard ROS 2 messages; conventions as in giljabi.ros.convert."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from builtin_interfaces.msg import Duration
+from geometry_msgs.msg import (
+    PoseStamped,
+    Transform,
+    Twist,
+    Vector3,
+)
+from nav_msgs.msg import Path as PathMsg
+from sensor_msgs.msg import JointState as JointStateMsg
+from trajectory_msgs.msg import MultiDOFJointTrajectory, MultiDOFJointTrajectoryPoint
+
+from giljabi.clock import to_ros_ns
+from giljabi.ros.convert import BASE, MAP, array, finite, header, seconds, vector, yaw_of, yaw_quaternion
+from giljabi.types import (
+    NAN,
+    ActuatorCommand,
+    Array,
+    BadInputError,
+    Route,
+    Trajectory,
+)
+
+
+def _pose(t: float, position: Array, yaw: float) -> PoseStamped:
+    msg = PoseStamped(header=header(t, MAP))
+    msg.pose.position.x, msg.pose.position.y, msg.pose.position.z = (float(v) for v in position)
+    msg.pose.orientation = yaw_quaternion(yaw)
+    return msg
+
+
+def route_to_msg(s: Route, t: float) -> PathMsg:
+    """Path whose stamps are the times at which the route's own speeds pass its points, beginning at `t`."""
+    path = PathMsg(header=header(t, MAP))
+    step = np.diff(s.points, axis=0)
+    length = np.linalg.norm(step, axis=1)
+    times = t + np.concatenate([[0.0], np.cumsum(length / np.maximum(s.speed[1:], 1e-3))])
+    yaw = np.arctan2(step[:, 1], step[:, 0])
+    yaw = np.append(yaw, yaw[-1:]) if len(yaw) else np.zeros(len(s.points))
+    path.poses = [_pose(float(a), p, float(h)) for a, p, h in zip(times, s.points, yaw, strict=True)]
+    return path
+
+
+def route_from_msg(msg: PathMsg, default_speed: float) -> Route:
+    """Inverse of route_to_msg: open to both sides; `default_speed` [m/s] where the stamps tell none.
+
+    A path whose first and last point are the same place is closed.
+    """
+    if msg.header.frame_id not in ("", MAP):
+        raise BadInputError(f"route in frame '{msg.header.frame_id}'; map is expected")
+    if len(msg.poses) < 2:
+        raise BadInputError(f"route of {len(msg.poses)} points; two or more are expected")
+    points = np.array([[p.pose.position.x, p.pose.position.y, p.pose.position.z] for p in msg.poses])
+    finite("route", points)
+    times = np.array([seconds(p.header.stamp) for p in msg.poses])
+    length, dt = np.linalg.norm(np.diff(points, axis=0), axis=1), np.diff(times)
+    told = dt > 1e-6
+    speed = np.where(told, length / np.where(told, dt, 1.0), default_speed)
+    closed = len(points) > 3 and float(np.linalg.norm(points[0] - points[-1])) < 1e-6
+    half_width = np.full((len(points), 2), np.inf)
+    return Route(points, np.concatenate([speed[:1], speed]), half_width, closed)
+
+
+def plan_to_msg(s: Trajectory | None) -> PathMsg:
+    """The trajectory's poses as a path, for maps and viewers; stamps are the times at which they are due."""
+    if s is None:
+        return PathMsg(header=header(0.0, MAP))
+    path = PathMsg(header=header(s.t, MAP))
+    path.poses = [_pose(s.t + float(dt), p, float(h)) for dt, p, h in zip(s.times, s.position, s.yaw, strict=True)]
+    return path
+
+
+def plan_from_msg(msg: PathMsg) -> tuple[Array, Array]:
+    """Times (n,) [s] from the header stamp and poses (n, 4) x y z yaw of a path."""
+    t0 = seconds(msg.header.stamp)
+    times = np.array([seconds(p.header.stamp) - t0 for p in msg.poses])
+    rows = [(p.pose.position.x, p.pose.position.y, p.pose.position.z, yaw_of(p.pose.orientation)) for p in msg.poses]
+    poses = np.array(rows, dtype=np.float64).reshape(-1, 4)
+    finite("plan", times, poses)
+    return times, poses
+
+
+def trajectory_to_msg(s: Trajectory | None) -> MultiDOFJointTrajectory:
+    """Trajectory of base_link in map, velocities in map axes; None, nothing to follow, has no points."""
+    if s is None:
+        return MultiDOFJointTrajectory(header=header(0.0, MAP), joint_names=[BASE])
+    msg = MultiDOFJointTrajectory(header=header(s.t, MAP), joint_names=[BASE])
+    for i, dt in enumerate(s.times):
+        sec, nanosec = to_ros_ns(float(dt))
+        point = MultiDOFJointTrajectoryPoint(time_from_start=Duration(sec=sec, nanosec=nanosec))
+        point.transforms = [Transform(translation=vector(s.position[i]), rotation=yaw_quaternion(float(s.yaw[i])))]
+        turn = Vector3(x=0.0, y=0.0, z=float(s.yaw_rate[i]))
+        point.velocities = [Twist(linear=vector(s.velocity[i]), angular=turn)]
+        msg.points.append(point)
+    return msg
+
+
+def trajectory_from_msg(msg: MultiDOFJointTrajectory) -> Trajectory | None:
+    """Inverse of trajectory_to_msg; yaw is unwrapped from the first row's (-pi, pi]."""
+    if msg.header.frame_id != MAP:
+        raise BadInputError(f"trajectory in frame '{msg.header.frame_id}'; map is expected")
+    if not msg.points:
+        return None
+    if any(len(p.transforms) != 1 or len(p.velocities) != 1 for p in msg.points):
+        raise BadInputError("trajectory: one transform and one velocity a point are expected")
+    times = np.array([seconds(p.time_from_start) for p in msg.points])
+    position = np.array([array(p.transforms[0].translation) for p in msg.points])
+    yaw = np.unwrap([yaw_of(p.transforms[0].rotation) for p in msg.points])
+    velocity = np.array([array(p.velocities[0].linear) for p in msg.points])
+    yaw_rate = np.array([p.velocities[0].angular.z for p in msg.points])
+    finite("trajectory", position, velocity, yaw_rate)
+    if (np.diff(times) <= 0.0).any():
+        raise BadInputError("trajectory: times do not rise; later points must be due later")
+    return Trajectory(seconds(msg.header.stamp), times, position, yaw, velocity, yaw_rate)
+
+
+def command_to_msg(s: ActuatorCommand, slot_of: Mapping[str, str]) -> JointStateMsg:
+    """Joint state with each value in the slot of its unit; `slot_of` names it for every actuator."""
+    names = list(s.values)
+    slots = {slot: [NAN] * len(names) for slot in ("position", "velocity", "effort")}
+    for i, name in enumerate(names):
+        slots[slot_of[name]][i] = float(s.values[name])
+    used = {slot_of[name] for name in names}
+    msg = JointStateMsg(header=header(s.t, s.source), name=names)
+    msg.position, msg.velocity, msg.effort = (
+        slots[slot] if slot in used else [] for slot in ("position", "velocity", "effort")
+    )
+    return msg
+
+
+def command_from_msg(msg: JointStateMsg, slot_of: Mapping[str, str], source: str) -> ActuatorCommand:
+    """Inverse of command_to_msg; refuses names that are no actuators and values that are missing or not finite."""
+    slots = {"position": msg.position, "velocity": msg.velocity, "effort": msg.effort}
+    values = {}
+    for i, name in enumerate(msg.name):
+        slot = slot_of.get(name)
+        if slot is None:
+            raise BadInputError(f"command for '{name}'; actuators are {', '.join(slot_of)}")
+        value = slots[slot][i] if i < len(slots[slot]) else NAN
+        finite(f"command for '{name}' ({slot})", value)
+        values[name] = float(value)
+    return ActuatorCommand(seconds(msg.header.stamp), source, values)
