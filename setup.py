@@ -49,9 +49,10 @@ class CMakeBuild(build_ext):
         if ext.name != CORE:
             return  # the core's build made it
         target = Path(self.get_ext_fullpath(ext.name)).resolve()
-        for file in target.parent.glob(target.name.replace("_core", "_core_*")):
-            if not any(f"_core_{v}." in file.name for v in VARIANTS):
-                file.unlink()  # of an earlier build; it must not be loaded beside this one
+        for folder in (target.parent, *([ROOT / "src" / NAME] if self.stays else [])):
+            for file in folder.glob(target.name.replace("_core", "_core_*")):
+                if not any(f"_core_{v}." in file.name for v in VARIANTS):
+                    file.unlink()  # of an earlier build; it must not be loaded beside this one
         build = self._build_dir()
         build.mkdir(parents=True, exist_ok=True)
         configure = [

@@ -31,6 +31,11 @@ std::string status_name(giljabi::solver::Status status) {
   return names[static_cast<int>(status)];
 }
 
+std::string limit_name(giljabi::solver::Limit limit) {
+  static constexpr const char* names[] = {"", "iterations", "time"};
+  return names[static_cast<int>(limit)];
+}
+
 // "disc_1@stage 7"; "" when nothing is violated.
 std::string worst_name(const Solver& s, const giljabi::solver::Worst& worst) {
   using giljabi::solver::Kind;
@@ -77,7 +82,7 @@ std::vector<std::string> supported() {
 
 // Report with names.
 struct NamedReport {
-  std::string status, worst;
+  std::string status, worst, limit;
   int iterations, qp_iterations;
   double cost, violation;
   std::array<double, 4> residuals;  // stationarity, dynamics, inequality, complementarity
@@ -87,6 +92,7 @@ NamedReport named(const Solver& s, const Report& r) {
   return {
       status_name(r.status),
       worst_name(s, r.worst),
+      limit_name(r.limit),
       r.iterations,
       r.qp_iterations,
       r.cost,
@@ -112,13 +118,17 @@ void bind(py::module_& m) {
   m.def(
       "use",
       [](const py::capsule& models) {
+        const char* interface = models.name();
+        if (interface == nullptr || std::string(interface) != GILJABI_INTERFACE) return false;
         models_in_use = models.get_pointer<giljabi::bindings::SolverModels>();
+        return true;
       },
       py::arg("models"));
   py::class_<NamedReport>(
       m, "Report", "What one solve reached; residuals: stationarity, dynamics, inequality, complementarity.")
       .def_readonly("status", &NamedReport::status)
       .def_readonly("worst", &NamedReport::worst)
+      .def_readonly("limit", &NamedReport::limit)
       .def_readonly("iterations", &NamedReport::iterations)
       .def_readonly("qp_iterations", &NamedReport::qp_iterations)
       .def_readonly("cost", &NamedReport::cost)

@@ -50,6 +50,7 @@ struct SolverOf final : Solver {
     numbers["barrier_floor"] = &ocp.feedback_options.barrier_floor;
     numbers["barrier_tolerance"] = &ocp.feedback_options.barrier_tolerance;
     numbers["residual_tolerance"] = &ocp.feedback_options.residual_tolerance;
+    numbers["time_budget"] = &ocp.budget().limit;
     counts["qp_iterations"] = &ocp.feedback_options.max_iterations;
     counts["line_search_steps"] = &ocp.options.line_search_steps;
   }

@@ -103,6 +103,41 @@ TEST_CASE("real-time iterations reach the same optimum as the full solve") {
     CHECK(rti.u.row(0)[i] == doctest::Approx(full.u.row(0)[i]).epsilon(1e-3).scale(1.0));
 }
 
+namespace {
+double ticks = 0.0;  // a clock that moves by 10 us whenever it is read
+double tick() { return ticks += 10.0; }
+}  // namespace
+
+TEST_CASE("a time budget ends the iterations before it is spent, and the report says so") {
+  Car free(40, 0.05), bound(40, 0.05);
+  pose(free);
+  pose(bound);
+  CHECK(free.feedback(start).qp_iterations > 5);
+  bound.budget().clock = &tick;
+  for (const double limit : {1.0, 55.0}) {
+    bound.budget().limit = limit;
+    const auto report = bound.feedback(start);
+    CHECK(report.limit == solver::Limit::time);
+    CHECK(report.qp_iterations == (limit < 10.0 ? 1 : 4));
+    CHECK(report.status != Status::converged);
+    check_usable(bound, report);
+    bound.forget();
+  }
+  bound.budget().limit = 300.0;
+  const double before = ticks + 10.0;  // what the first look at the clock reads
+  const auto solved = bound.solve(start, 100);
+  CHECK(solved.limit == solver::Limit::time);
+  CHECK(solved.status != Status::converged);
+  CHECK(ticks - before <= 300.0);
+  check_usable(bound, solved);
+  bound.budget().limit = HUGE_VAL;
+  const auto full = bound.solve(start, 100);
+  CHECK(full.limit == solver::Limit::none);
+  CHECK(full.status == Status::converged);
+  CHECK(ticks - before <= 300.0);  // without a limit nobody looks at the clock
+  CHECK(bound.solve(start, 100).iterations == 1);
+}
+
 TEST_CASE("nothing allocates after construction") {
   Car car(40, 0.05);
   pose(car);

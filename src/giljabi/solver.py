@@ -65,14 +65,16 @@ class Result:
     """What a solve reports; the trajectory itself is in `Ocp.x` and `Ocp.u`.
 
     u0: (nu,) input of stage 0, always finite and inside its bounds. iterations: linearizations; qp_iterations:
-    factorizations. cost: of the trajectory with penalties. violation: largest one, in its own unit, of which
-    constraint and stage says `worst` ("disc_1@stage 7"; empty when nothing is violated).
+    factorizations. limit: "time" or "iterations" where that ended the work early, else empty. cost: of the trajectory
+    with penalties. violation: largest one, in its own unit, of which constraint and stage says `worst`
+    ("disc_1@stage 7"; empty when nothing is violated).
     """
 
     u0: Array
     status: Status
     iterations: int
     qp_iterations: int
+    limit: str
     cost: float
     violation: float
     worst: str
@@ -169,7 +171,7 @@ class Ocp:
             column = self._tables["parameters"][:, self.names.parameters.index(name)]
             self._assign(name, column, value, non_negative=name in core.non_negative)
         elif name in core.settings:
-            number = _finite(name, value, ((),))
+            number = _array(name, value, ((),)) if name == "time_budget" else _finite(name, value, ((),))
             positive = name in core.positive or name not in self.names.constants
             if positive and not number > 0.0:
                 raise BadInputError(f"{name} is {float(number)}; a number above 0 is expected")
@@ -276,6 +278,7 @@ class Ocp:
             status=Status(report.status),
             iterations=report.iterations,
             qp_iterations=report.qp_iterations,
+            limit=report.limit,
             cost=report.cost,
             violation=report.violation,
             worst=report.worst,

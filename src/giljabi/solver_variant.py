@@ -36,6 +36,6 @@ def choose(env: Mapping[str, str], available: Sequence[str], supported: Sequence
 def load() -> str:
     """Hands the chosen variant's models to the solver; returns its name."""
     name = choose(os.environ, built(), _solver.supported())
-    if name != "baseline":
-        _solver.use(import_module(f"giljabi._core_{name}").models)
+    if name != "baseline" and not _solver.use(import_module(f"giljabi._core_{name}").models):
+        raise ImportError(f"giljabi._core_{name} belongs to another build than giljabi._core; build or install again")
     return name

@@ -65,6 +65,23 @@ def test_feedback_stays_at_the_optimum() -> None:
     assert result.u0 == pytest.approx(solved.u0, abs=1e-5)
 
 
+def test_a_time_budget_ends_the_work_early_and_the_result_says_so() -> None:
+    ocp, x0 = car_problem()
+    assert ocp.get("time_budget") == np.inf
+    ocp.set("time_budget", 1.0)
+    early = ocp.solve(x0)
+    assert early.limit == "time"
+    assert early.iterations == early.qp_iterations == 1
+    assert early.status is not Status.CONVERGED
+    assert np.all(np.isfinite(ocp.x))
+    ocp.set("time_budget", np.inf)
+    whole = ocp.solve(x0)
+    assert (whole.limit, whole.status) == ("", Status.CONVERGED)
+    assert ocp.solve(x0, 1).limit in ("", "iterations")
+    with pytest.raises(BadInputError, match="above 0"):
+        ocp.set("time_budget", float("nan"))
+
+
 def test_wrong_shape_names_the_expected_one() -> None:
     ocp, x0 = car_problem()
     with pytest.raises(BadInputError, match=r"x has shape \(5,\); \(6,\) is expected"):

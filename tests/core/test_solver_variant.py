@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import subprocess
@@ -82,3 +83,8 @@ def test_a_variant_that_cannot_run_is_refused(
 ) -> None:
     with pytest.raises(BadInputError, match=message):
         choose({SIMD_ENV: wanted}, available, supported)
+
+
+def test_a_variant_of_another_build_is_refused() -> None:
+    stranger = datetime.datetime_CAPI  # type: ignore[attr-defined]  # a capsule with another name
+    assert core.use(stranger) is False

@@ -21,7 +21,7 @@ PyMODINIT_FUNC GILJABI_JOIN(PyInit__core_, GILJABI_VARIANT)(void) {
                                    nullptr};
   PyObject* module = PyModule_Create(&definition);
   if (module == nullptr) return nullptr;
-  PyObject* models = PyCapsule_New(&giljabi::bindings::solver_models(), nullptr, nullptr);
+  PyObject* models = PyCapsule_New(&giljabi::bindings::solver_models(), GILJABI_INTERFACE, nullptr);
   if (models == nullptr || PyModule_AddObject(module, "models", models) < 0) {
     Py_XDECREF(models);
     Py_DECREF(module);

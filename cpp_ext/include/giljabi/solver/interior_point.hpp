@@ -10,6 +10,7 @@
 #include <cmath>
 #include <vector>
 
+#include "giljabi/solver/budget.hpp"
 #include "giljabi/solver/riccati.hpp"
 
 namespace giljabi::solver {
@@ -22,7 +23,7 @@ struct InteriorPointOptions {
   int max_iterations = 25;
 };
 
-enum class QpStatus { converged, iteration_limit, failed };
+enum class QpStatus { converged, iteration_limit, time_limit, failed };
 
 template <class Structure>
 class InteriorPoint {
@@ -33,6 +34,7 @@ class InteriorPoint {
   static constexpr int nm = Stage::nm, input_sides = Stage::input_sides;
 
   InteriorPointOptions options;
+  Budget budget;
   std::vector<StateSide> state_sides;  // capacity 2 nx is reserved at construction
 
   explicit InteriorPoint(int horizon) : stages_(static_cast<std::size_t>(horizon) + 1), horizon_(horizon) {

@@ -39,6 +39,7 @@ QpStatus InteriorPoint<Structure>::solve(const double* dx0) {
     if (worst_product_ <= options.barrier_tolerance && remaining_ <= options.residual_tolerance)
       return QpStatus::converged;
     if (iterations_ >= options.max_iterations) return QpStatus::iteration_limit;
+    if (!budget.another()) return QpStatus::time_limit;
     short_steps = length < 0.05 ? short_steps + 1 : 0;
     if (short_steps == 3 && restarts < 2) {  // too close to the boundary for what has to change
       short_steps = 0;

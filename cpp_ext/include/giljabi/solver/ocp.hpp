@@ -89,6 +89,8 @@ class Ocp {
   int horizon() const { return horizon_; }
   double dt() const { return dt_; }
   const Solver& qp() const { return qp_; }
+  // Time that a feedback() or a solve() may take; none of its iterations begins that would not fit.
+  Budget& budget() { return qp_.budget; }
   void forget() { cold_ = true, prepared_ = false; }  // the next solve starts without multipliers
   void changed() { prepared_ = false; }               // something the preparation used was set
 
@@ -107,6 +109,7 @@ class Ocp {
   // Second phase: finish the iteration for the measured state (nx).
   Report feedback(const double* measured) {
     Report report;
+    budget().begin();
     if (!finite(measured, nx)) return give_up(report, Status::bad_input);
     if (!prepared_) prepare();
     prepared_ = false;
@@ -116,6 +119,7 @@ class Ocp {
     const QpStatus qp = qp_.solve(dx0);
     report.iterations = 1;
     report.qp_iterations = qp_.iterations();
+    report.limit = limit_of(qp);
     const double step = qp == QpStatus::failed ? HUGE_VAL : step_size();
     if (!std::isfinite(step)) {
       cold_ = true;
@@ -128,6 +132,7 @@ class Ocp {
     report.worst = violation(x, u);
     const bool small = step <= options.step_tolerance && qp == QpStatus::converged;
     report.status = acceptable() ? (small ? Status::converged : Status::feasible) : Status::infeasible;
+    budget().rested();
     return report;
   }
 
@@ -233,6 +238,12 @@ class Ocp {
       qp_.start_cold();
     else
       qp_.start_warm();
+  }
+
+  static Limit limit_of(QpStatus qp) {
+    return qp == QpStatus::time_limit        ? Limit::time
+           : qp == QpStatus::iteration_limit ? Limit::iterations
+                                             : Limit::none;
   }
 
   double penalty(int j, double h) const {

@@ -10,6 +10,9 @@ enum class Status {
   bad_input,   // something that came in was not finite; the trajectory was left as it was
 };
 
+// What ended the work before it was done.
+enum class Limit { none, iterations, time };
+
 // What the worst violation belongs to.
 enum class Kind { none, constraint, state_lower, state_upper, dynamics, quadratic_program };
 
@@ -26,6 +29,7 @@ struct Residuals {
 
 struct Report {
   Status status = Status::bad_input;
+  Limit limit = Limit::none;
   int iterations = 0;     // linearizations
   int qp_iterations = 0;  // factorizations
   double cost = 0.0;      // of the trajectory, with the soft constraints' penalty

@@ -8,6 +8,7 @@ namespace giljabi::solver {
 template <class Model>
 Report Ocp<Model>::solve(const double* measured, int max_iterations) {
   Report report;
+  budget().begin();
   if (!finite(measured, nx)) return give_up(report, Status::bad_input);
   prepared_ = false;
   qp_.options = solve_options;
@@ -26,7 +27,13 @@ Report Ocp<Model>::solve(const double* measured, int max_iterations) {
           std::max(std::max(r.stationarity, r.dynamics), std::max(r.inequality, r.complementarity));
       converged = largest <= options.tolerance;
     }
-    if (converged || report.iterations >= max_iterations) break;
+    budget().rested();
+    if (converged) break;
+    const bool first = report.iterations == 0;  // one iteration whatever it takes
+    if (report.iterations >= max_iterations || (!first && (budget().spent() || !budget().another()))) {
+      report.limit = budget().spent() ? Limit::time : Limit::iterations;
+      break;
+    }
     ++report.iterations;
     start();
     const QpStatus qp = qp_.solve(at_rest);
