@@ -61,6 +61,16 @@ check_without_ros() { # BIN
   )
 }
 
+# Every solver variant that this processor can run is there and solves.
+check_variants() { # PYTHON
+  local variant
+  for variant in baseline avx2 avx512; do
+    [ "$variant" = baseline ] || grep -qw "${variant/avx512/avx512f}" /proc/cpuinfo || continue
+    [ "$(cd "$work" && GILJABI_SIMD=$variant "$1" -c 'from giljabi.solver import Ocp, variant; Ocp("bicycle", horizon=5, dt=0.1); print(variant())')" = "$variant" ] ||
+      { echo "the solver does not run as $variant"; return 1; }
+  done
+}
+
 # What `ros2 launch` needs: the package in the ament index and its executables in lib/giljabi.
 check_ament() { # PREFIX
   [ -e "$1/share/ament_index/resource_index/packages/giljabi" ] || { echo "not in the ament index of $1"; return 1; }
@@ -85,6 +95,7 @@ route_wheel() { # sdist -> wheel -> an environment that has never seen the tree
   environment "$work/wheel-env" "$(ls "$work"/dist/*.whl)[ros,operator]"
   check_common "$work/wheel-env/bin/python" "$work/wheel-env/bin/giljabi"
   check_ament "$work/wheel-env"
+  check_variants "$work/wheel-env/bin/python"
 }
 
 route_pip() {
@@ -142,6 +153,9 @@ route_symlink() {
 }
 
 if [ "${1:-}" = --one ]; then
+  case $2 in # the solver's variants for newer processors: most of the compiling, tried by two of the routes
+    pip | editable | symlink) export GILJABI_VARIANTS= ;;
+  esac
   "route_$2"
   exit 0
 fi
