@@ -185,6 +185,7 @@ setup(
     extras_require={
         "ros": [f"{r}; {ROS_ON_PYPI}" for r in ROS],
         "operator": ["starlette>=0.37", "uvicorn>=0.27"],
+        "mf4": ["asammdf"],
         "test": ["pytest", "hypothesis"],
         "dev": [
             "pytest>=7.4",

@@ -350,6 +350,8 @@ def read_can_log(path: str | Path) -> Iterator[Received]:
                 yield Received(monotone.at(m.timestamp), bytes(m.data), m.arbitration_id, max(bus, 0), flags)
     except OSError as e:
         raise BadInputError(f"{path}:1: cannot be read ({e.strerror or e}); a CAN trace is expected") from None
+    except NotImplementedError:  # how python-can says that asammdf is missing
+        raise BadInputError(f"{path}:1: MF4 needs asammdf; `pip install 'giljabi[mf4]'` brings it") from None
     except Exception as e:  # python-can's readers raise many kinds on files that are not theirs
         what = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise BadInputError(f"{path}:{count + 1}: {what}; a CAN trace is expected") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import math
+from importlib.util import find_spec
 from pathlib import Path
 
 import can
@@ -119,7 +120,12 @@ def test_candump_formats(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("suffix", [".asc", ".blf", ".trc", ".log"])
+MF4 = pytest.param(
+    ".mf4", marks=pytest.mark.skipif(find_spec("asammdf") is None, reason="asammdf is not installed (the extra mf4)")
+)
+
+
+@pytest.mark.parametrize("suffix", [".asc", ".blf", ".trc", ".log", MF4])
 def test_what_python_can_writes_is_read_back(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"x{suffix}"
     sent = [can.Message(i * 0.01 + 100.0, 0x100 + i, i % 2 == 1, data=bytes([i]), channel=0) for i in range(20)]
@@ -131,6 +137,13 @@ def test_what_python_can_writes_is_read_back(suffix: str, tmp_path: Path) -> Non
         (m.arbitration_id, bytes(m.data), int(m.is_extended_id)) for m in sent
     ]
     assert [r.t - got[0].t for r in got] == pytest.approx([i * 0.01 for i in range(20)], abs=2e-3)
+
+
+@pytest.mark.skipif(find_spec("asammdf") is not None, reason="asammdf is installed")
+def test_mf4_without_its_reader_says_how_to_get_it(tmp_path: Path) -> None:
+    (tmp_path / "x.mf4").write_bytes(b"MDF     4.10")
+    with pytest.raises(BadInputError, match=r"x\.mf4:1: MF4 needs asammdf; `pip install 'giljabi\[mf4\]'`"):
+        list(read_recording(tmp_path / "x.mf4"))
 
 
 @pytest.mark.parametrize(
