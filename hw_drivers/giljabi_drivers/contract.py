@@ -17,7 +17,7 @@ class Received:
     t: float  # stack time of reception [s]
     data: bytes
     can_id: int = -1  # -1: a byte stream or a datagram
-    bus: int = 0
+    bus: int = 0  # CAN bus; of a stream: its connection or sender, whose bytes belong together
     flags: int = 0  # CAN: 1 extended, 2 remote, 4 error, 8 FD
 
 

@@ -57,7 +57,7 @@ class SerialTransport(Transport):
                 if not out:
                     raise EOFError("the device is gone")
                 break
-            out.append(Received(now, data))
+            out.append(Received(now, data, bus=self.line))
         return out
 
     def _send(self, data: bytes) -> int:
@@ -173,7 +173,7 @@ class TcpListenTransport(Transport):
         if self._peer is None:
             return []
         try:
-            return drain_stream(self._peer, now)
+            return drain_stream(self._peer, now, self.line)
         except (OSError, EOFError) as e:
             self._drop_peer(reason(e))
             return []

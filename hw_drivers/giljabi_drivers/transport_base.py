@@ -79,6 +79,9 @@ class Url:
         return text
 
 
+LINES = 256  # told apart, of one device
+
+
 class Transport(ABC):
     """Bytes in and out of one device; see giljabi_drivers.transport."""
 
@@ -95,6 +98,11 @@ class Transport(ABC):
         self._is_open = False
         self._closed = False
         self._attempt()
+
+    @property
+    def line(self) -> int:
+        """Number of the connection: half a sentence of one must not meet the first bytes of the next."""
+        return self.generation % LINES
 
     # --- for the shell ------------------------------------------------------------------------------
 
@@ -205,7 +213,7 @@ class SocketTransport(Transport):
 
     def _receive(self, now: float) -> list[Received]:
         assert self._socket is not None
-        return drain_stream(self._socket, now)
+        return drain_stream(self._socket, now, self.line)
 
     def _send(self, data: bytes) -> int:
         try:
@@ -219,7 +227,7 @@ class SocketTransport(Transport):
             s.close()
 
 
-def drain_stream(s: socket.socket, now: float) -> list[Received]:
+def drain_stream(s: socket.socket, now: float, line: int) -> list[Received]:
     """Everything a connected stream has; EOFError when the peer hung up and nothing is left."""
     out: list[Received] = []
     for _ in range(MAX_READS):
@@ -231,5 +239,5 @@ def drain_stream(s: socket.socket, now: float) -> list[Received]:
             if not out:
                 raise EOFError("the peer hung up")
             break
-        out.append(Received(now, data))
+        out.append(Received(now, data, bus=line))
     return out

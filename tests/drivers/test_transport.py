@@ -17,9 +17,12 @@ from can.interfaces.udp_multicast.utils import pack_message, unpack_message
 from hypothesis import given
 from hypothesis import strategies as st
 
+from giljabi._core.nmea import checksum
+from giljabi.platform import load_platform
 from giljabi.types import BadInputError
 from giljabi_drivers.can_frames import pack_msgpack, pack_socketcan, unpack_msgpack, unpack_socketcan
 from giljabi_drivers.contract import Received
+from giljabi_drivers.nmea0183 import Nmea0183Driver
 from giljabi_drivers.transport import open_transport, pack_can
 from giljabi_drivers.transport_base import Transport
 
@@ -202,6 +205,20 @@ def test_tcp_client_survives_refusal_hang_up_and_half_lines(opened: Callable[[st
             peers[0].close()
             assert b.until(lambda: b.transport.problem != "")
             assert b.transport.command_fd() == -1
+
+
+def test_half_a_sentence_does_not_meet_the_next_connection(opened: Callable[[str], Bench]) -> None:
+    port = free_port()
+    b = opened(f"tcp-listen:{port}")
+    whole = b"$HEHDT,123.4,T*%02X\r\n" % checksum("HEHDT,123.4,T")
+    for part in (whole[:8], whole[8:]):
+        with socket.create_connection(("127.0.0.1", port)) as peer:
+            n = len(b.data) + len(part)
+            peer.sendall(part)
+            assert b.until(lambda n=n: len(b.data) == n)  # type: ignore[misc]
+    driver = Nmea0183Driver(load_platform("ship"), "bridge")
+    assert driver.step(b.now, b.got).samples == ()
+    assert driver.step(b.now, [Received(b.now, whole)]).samples != ()
 
 
 def test_tcp_server_takes_the_newest_peer(opened: Callable[[str], Bench]) -> None:
