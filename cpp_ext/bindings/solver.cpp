@@ -3,8 +3,12 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
+#include <system_error>
+#include <thread>
 
 #include "registry.hpp"
 #include "solver_interface.hpp"
@@ -106,6 +110,37 @@ auto released(Solver& s, F&& f) {
   py::gil_scoped_release release;
   const std::lock_guard<std::mutex> lock(s.busy);
   return f();
+}
+
+// Solves every problem once, each for its own state; which thread takes which does not matter to the results.
+std::vector<NamedReport> solve_all(const std::vector<Solver*>& solvers, const std::vector<Array>& states,
+                                   int max_iterations, int threads) {
+  if (states.size() != solvers.size()) throw py::value_error("as many states as solvers are expected");
+  std::vector<const double*> from;
+  for (std::size_t i = 0; i < solvers.size(); ++i) from.push_back(check(states[i], solvers[i]->nx, "x"));
+  std::vector<Report> reports(solvers.size());
+  {
+    py::gil_scoped_release release;
+    std::atomic<std::size_t> next{0};
+    const auto work = [&] {
+      for (std::size_t i = next++; i < solvers.size(); i = next++) {
+        const std::lock_guard<std::mutex> lock(solvers[i]->busy);
+        reports[i] = solvers[i]->solve(from[i], max_iterations);
+      }
+    };
+    std::vector<std::thread> helpers;
+    helpers.reserve(static_cast<std::size_t>(std::max(threads, 1)));
+    try {
+      for (int i = 1; i < threads && static_cast<std::size_t>(i) < solvers.size(); ++i)
+        helpers.emplace_back(work);
+    } catch (const std::system_error&) {  // no more threads to be had: those there are do the work
+    }
+    work();
+    for (std::thread& helper : helpers) helper.join();
+  }
+  std::vector<NamedReport> out;
+  for (std::size_t i = 0; i < solvers.size(); ++i) out.push_back(named(*solvers[i], reports[i]));
+  return out;
 }
 
 void bind(py::module_& m) {
@@ -229,6 +264,8 @@ void bind(py::module_& m) {
             return h;
           },
           py::arg("x"), py::arg("u"), py::arg("p"));
+  m.def("solve_all", &solve_all, py::arg("solvers"), py::arg("states"), py::arg("max_iterations"),
+        py::arg("threads"));
 }
 
 const giljabi::bindings::Registration registration{"solver",

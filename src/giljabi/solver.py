@@ -7,6 +7,7 @@ per-stage parameters np and soft constraints nh components, named in `Ocp.names`
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -241,12 +242,10 @@ class Ocp:
         self._check_bounds()
         return self._result(self._core.feedback(self._state(x)))
 
-    def solve(self, x: npt.ArrayLike, max_iterations: int = 100) -> Result:
+    def solve(self, x: npt.ArrayLike, max_iterations: int = 500) -> Result:
         """Full SQP from the present guess for the state (nx,), until the residuals are below `tolerance`."""
         self._check_bounds()
-        if not isinstance(max_iterations, (int, np.integer)) or not 1 <= max_iterations <= 100000:
-            raise BadInputError(f"max_iterations is {max_iterations!r}; a whole number from 1 to 100000 is expected")
-        return self._result(self._core.solve(self._state(x), int(max_iterations)))
+        return self._result(self._core.solve(self._state(x), _count("max_iterations", max_iterations)))
 
     def simulate(self, x: npt.ArrayLike, u: npt.ArrayLike, duration: float, substeps: int = 10) -> Array:
         """State (nx,) after `duration` [s] under the model with constant input (nu,) and stage 0's parameters."""
@@ -290,7 +289,8 @@ class Ocp:
             return
         for kind, names in (("state", self.names.states), ("input", self.names.inputs)):
             lower, upper = self._tables[f"{kind}_lower"], self._tables[f"{kind}_upper"]
-            bad = np.argwhere(lower > upper if kind == "state" else lower >= upper)
+            crossed = lower > upper if kind == "state" else lower >= upper
+            bad = np.argwhere(crossed | (lower == np.inf) | (upper == -np.inf))
             if len(bad):
                 k, i = bad[0]
                 raise BadInputError(
@@ -317,6 +317,38 @@ class Ocp:
         if non_negative and np.any(values < 0.0):
             raise BadInputError(f"{name} holds {float(values.min())}; 0 or more is expected")
         into[...] = values
+
+
+def solve_batch(
+    problems: Sequence[Ocp], states: Sequence[npt.ArrayLike], max_iterations: int = 500, threads: int | None = None
+) -> list[Result]:
+    """Ocp.solve of every problem, each for its own state (nx,), on all cores; other Python threads run meanwhile.
+
+    threads: how many; all cores that this process may use when not given. Results do not depend on it. Problems may
+    differ in everything but must be different objects. Raises BadInputError.
+    """
+    if len(states) != len(problems):
+        raise BadInputError(f"{len(states)} states for {len(problems)} problems; one state a problem is expected")
+    if len({id(ocp) for ocp in problems}) != len(problems):
+        raise BadInputError("a problem is in the batch twice; different Ocp objects are expected")
+    if threads is None:
+        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = _count("threads", threads)
+    for ocp in problems:
+        ocp._check_bounds()
+    reports = _solver.solve_all(
+        [ocp._core for ocp in problems],
+        [ocp._state(x) for ocp, x in zip(problems, states, strict=True)],
+        _count("max_iterations", max_iterations),
+        count,
+    )
+    return [ocp._result(report) for ocp, report in zip(problems, reports, strict=True)]
+
+
+def _count(name: str, value: int) -> int:
+    if not isinstance(value, (int, np.integer)) or not 1 <= value <= 100000:
+        raise BadInputError(f"{name} is {value!r}; a whole number from 1 to 100000 is expected")
+    return int(value)
 
 
 def _array(name: str, value: npt.ArrayLike, shapes: tuple[tuple[int, ...], ...]) -> Array:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from giljabi.platform import load_platform
-from giljabi.solver import Ocp, Status
+from giljabi.solver import Ocp, Status, solve_batch
 from giljabi.types import BadInputError
 
 
@@ -351,3 +351,38 @@ def test_two_solvers_run_at_the_same_time_and_agree() -> None:
     with ThreadPoolExecutor(2) as pool:
         results = set(pool.map(run, range(6)))
     assert len(results) == 1
+
+
+def test_a_batch_gives_the_same_bytes_on_any_number_of_threads_as_one_by_one() -> None:
+    def pose() -> tuple[list[Ocp], list[np.ndarray]]:
+        problems, states = [], []
+        for i in range(7):
+            ocp, x0 = car_problem()
+            ocp.set_guess(x0 + [0, 0.5 * i, 0, 0, 0, 0])
+            problems.append(ocp)
+            states.append(x0 + [0, 0, 0, 0.3 * i, 0, 0])
+        return problems, states
+
+    problems, states = pose()
+    alone = [ocp.solve(x) for ocp, x in zip(problems, states, strict=True)]
+    expected = [ocp.x.tobytes() + ocp.u.tobytes() for ocp in problems]
+    for threads in (1, 2, 5, None):
+        problems, states = pose()
+        results = solve_batch(problems, states, threads=threads)
+        assert [r.cost for r in results] == [r.cost for r in alone]
+        assert [r.status for r in results] == [r.status for r in alone]
+        assert [ocp.x.tobytes() + ocp.u.tobytes() for ocp in problems] == expected
+    assert solve_batch([], []) == []
+
+
+def test_a_batch_refuses_what_it_cannot_solve() -> None:
+    ocp, x0 = car_problem()
+    for problems, states, message in (
+        ([ocp], [], "0 states for 1 problems"),
+        ([ocp, ocp], [x0, x0], "twice"),
+        ([ocp], [x0[:3]], r"shape \(3,\)"),
+    ):
+        with pytest.raises(BadInputError, match=message):
+            solve_batch(problems, states)
+    with pytest.raises(BadInputError, match="threads"):
+        solve_batch([ocp], [x0], threads=0)

@@ -9,7 +9,7 @@ import typing
 import numpy
 import numpy.typing
 
-__all__: list[str] = ["Report", "Solver", "models", "supported", "use"]
+__all__: list[str] = ["Report", "Solver", "models", "solve_all", "supported", "use"]
 
 class Report:
     """
@@ -95,5 +95,11 @@ class Solver:
     def tables(self) -> list[str]: ...
 
 def models() -> list[str]: ...
+def solve_all(
+    solvers: typing.Sequence[Solver],
+    states: typing.Sequence[typing.Annotated[numpy.typing.ArrayLike, numpy.float64]],
+    max_iterations: typing.SupportsInt | typing.SupportsIndex,
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> list[Report]: ...
 def supported() -> list[str]: ...
 def use(models: typing.Any) -> bool: ...

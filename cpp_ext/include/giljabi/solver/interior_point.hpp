@@ -23,7 +23,8 @@ struct InteriorPointOptions {
   int max_iterations = 25;
 };
 
-enum class QpStatus { converged, iteration_limit, time_limit, failed };
+// precision_limit: the next direction is lost to rounding, the point reached is good.
+enum class QpStatus { converged, iteration_limit, time_limit, precision_limit, failed };
 
 template <class Structure>
 class InteriorPoint {
@@ -119,6 +120,9 @@ class InteriorPoint {
 
   // What the predictor aims every product at.
   double first_target() const { return 0.05 * options.barrier_tolerance; }
+  QpStatus lost() const {
+    return iterations_ > 0 && remaining_ <= 1e-3 ? QpStatus::precision_limit : QpStatus::failed;
+  }
   double corrected();
   void centre(double mu);
   void settle();

@@ -16,7 +16,7 @@ QpStatus InteriorPoint<Structure>::solve(const double* dx0) {
     gather_slopes();
     const double predicted = direction();
     double length = std::min(1.0, 0.995 * predicted);
-    if (!std::isfinite(length) || !std::isfinite(second_order_)) return QpStatus::failed;
+    if (!std::isfinite(length) || !std::isfinite(second_order_)) return lost();
     if (length < 1.0) {
       const double alpha = std::min(1.0, predicted);
       const double aimed = first_target() * count_ - products_;
@@ -30,7 +30,7 @@ QpStatus InteriorPoint<Structure>::solve(const double* dx0) {
         target_product_ = std::max(target_product_, 0.3 * products_ / count_);
         length = corrected();
       }
-      if (!std::isfinite(length) || !std::isfinite(second_order_)) return QpStatus::failed;
+      if (!std::isfinite(length) || !std::isfinite(second_order_)) return lost();
     }
     update(length);
     for (int i = 0; i < nx; ++i) stage(0).step[nu + i] *= 1.0 - length;

@@ -81,8 +81,8 @@ class Ocp {
       penalty_l1.row(0)[j] = options.state_bound_penalty;
       penalty_l2.row(0)[j] = 0.0;
     }
-    solve_options.barrier_tolerance = 1e-7;
-    solve_options.residual_tolerance = 1e-9;
+    solve_options.barrier_tolerance = 1e-9;  // less leaves sides that are hardly active undecided
+    solve_options.residual_tolerance = 1e-12;
     solve_options.max_iterations = 60;
   }
 
@@ -126,9 +126,11 @@ class Ocp {
       return give_up(report, Status::infeasible);
     }
     cold_ = false;
-    take_step(1.0, x, u);
-    std::copy(measured, measured + nx, x.row(0));
-    report.cost = cost(x, u);
+    take_step(1.0, x_trial_, u_trial_);
+    std::copy(measured, measured + nx, x_trial_.row(0));
+    report.cost = cost(x_trial_, u_trial_);
+    if (!std::isfinite(report.cost)) return give_up(report, Status::bad_input);
+    accept_trial();
     report.worst = violation(x, u);
     const bool small = step <= options.step_tolerance && qp == QpStatus::converged;
     report.status = acceptable() ? (small ? Status::converged : Status::feasible) : Status::infeasible;
@@ -275,12 +277,23 @@ class Ocp {
     return true;
   }
 
+  void accept_trial() {  // views of x and u stay valid
+    std::copy(x_trial_.data.begin(), x_trial_.data.end(), x.data.begin());
+    std::copy(u_trial_.data.begin(), u_trial_.data.end(), u.data.begin());
+  }
+
+  // Inside its bounds where there are any that a number can keep.
+  static double clipped(double value, double lower, double upper) {
+    if (value > upper && upper > -HUGE_VAL) value = upper;
+    return value < lower && lower < HUGE_VAL ? lower : value;
+  }
+
   void clip_guess() {
     for (int k = 0; k <= horizon_; ++k) {
       for (int i = 0; i < nx && k > 0; ++i)
-        x.row(k)[i] = std::max(std::min(x.row(k)[i], x_upper.row(k)[i]), x_lower.row(k)[i]);
+        x.row(k)[i] = clipped(x.row(k)[i], x_lower.row(k)[i], x_upper.row(k)[i]);
       for (int i = 0; i < nu && k < horizon_; ++i)
-        u.row(k)[i] = std::max(std::min(u.row(k)[i], u_upper.row(k)[i]), u_lower.row(k)[i]);
+        u.row(k)[i] = clipped(u.row(k)[i], u_lower.row(k)[i], u_upper.row(k)[i]);
     }
   }
 

@@ -49,6 +49,7 @@ Report Ocp<Model>::solve(const double* measured, int max_iterations) {
     if (!line_search()) break;
   }
   report.cost = cost(x, u);
+  if (!std::isfinite(report.cost)) return give_up(report, Status::bad_input);
   report.worst = violation(x, u);
   Worst gap;
   bool closed = true;
@@ -92,7 +93,7 @@ void Ocp<Model>::take_step(double length, Table& xs, Table& us) const {
     const double* z = qp_.stage(k).z;
     for (int i = 0; i < nu && k < horizon_; ++i) {
       const double value = u.row(k)[i] + length * z[i];
-      us.row(k)[i] = std::max(std::min(value, u_upper.row(k)[i]), u_lower.row(k)[i]);
+      us.row(k)[i] = clipped(value, u_lower.row(k)[i], u_upper.row(k)[i]);
     }
     for (int i = 0; i < nx; ++i) xs.row(k)[i] = x.row(k)[i] + length * z[nu + i];
   }
@@ -237,8 +238,7 @@ bool Ocp<Model>::line_search() {
     take_step(length, x_trial_, u_trial_);
     const double after = merit(x_trial_, u_trial_);
     if (after <= before - 1e-4 * length * promised + slack) {
-      std::copy(x_trial_.data.begin(), x_trial_.data.end(), x.data.begin());  // views of x stay valid
-      std::copy(u_trial_.data.begin(), u_trial_.data.end(), u.data.begin());
+      accept_trial();
       last_length_ = length;
       return true;
     }
