@@ -108,6 +108,7 @@ def _share(folder: str) -> list[tuple[str, list[str]]]:
     return out
 
 
+OWN_MODEL = ("own_model", "solver_interface", "solver_model")  # headers that a user's model includes
 # Nodes that can also be started alone; tests/launch/test_table.py compares them with the process table.
 NODES = ("drivers", "estimator", "controller", "tracker", "planner", "supervisor", "page", "conductor")
 CONSOLE_SCRIPTS = [
@@ -169,6 +170,9 @@ setup(
         ("share/ament_index/resource_index/packages", ["resource/giljabi"]),
         (f"share/{NAME}", ["package.xml"]),
         *_share("launch"),
+        *_share("cpp_ext/include/giljabi/models"),  # for `giljabi build-model`
+        *_share("cpp_ext/include/giljabi/solver"),
+        (f"share/{NAME}/cpp_ext/bindings", [f"cpp_ext/bindings/{h}.hpp" for h in OWN_MODEL]),
         *_share("config"),
         *_executables(),
     ],

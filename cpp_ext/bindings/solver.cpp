@@ -143,10 +143,53 @@ std::vector<NamedReport> solve_all(const std::vector<Solver*>& solvers, const st
   return out;
 }
 
+// What calls into Python for an outside model.
+struct Caller {
+  py::object function;
+  std::vector<Array> buffers;
+};
+
+bool call_outside(void* context, giljabi::models::Outside::Function function) {
+  const py::gil_scoped_acquire acquire;
+  try {
+    static_cast<Caller*>(context)->function(static_cast<int>(function));
+    return true;
+  } catch (py::error_already_set& e) {
+    e.discard_as_unraisable("a model's function");
+    return false;
+  }
+}
+
+// names: of states, inputs, parameters, constraints; buffers: x, u, p, dt, next, jacobian, h, h_jacobian;
+// call(i) runs function i on them.
+void attach(Solver& s, const std::array<std::vector<std::string>, 4>& names,
+            const std::vector<Array>& buffers, const py::object& call) {
+  std::array<int, 4> sizes{};
+  for (std::size_t i = 0; i < 4; ++i) sizes[i] = static_cast<int>(names[i].size());
+  const auto [nx, nu, np, nh] = sizes;
+  const std::array<int, 8> expected = {nx, nu, np, 1, nx, nx * (nu + nx), nh, nh * nx};
+  if (buffers.size() != expected.size()) throw py::value_error("8 buffers are expected");
+  double* at[8];
+  auto caller = std::shared_ptr<Caller>(new Caller{call, buffers}, [](Caller* c) {
+    const py::gil_scoped_acquire acquire;
+    delete c;
+  });
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    check(buffers[i], expected[i], "a buffer");
+    at[i] = caller->buffers[i].mutable_data();
+  }
+  const giljabi::models::Outside outside = {nx,    nu,    np,    nh,    at[0], at[1],         at[2],
+                                            at[3], at[4], at[5], at[6], at[7], &call_outside, caller.get()};
+  if (!s.attach(outside)) throw py::value_error("the model does not fit");
+  s.states = names[0], s.inputs = names[1], s.parameters = names[2], s.constraints = names[3];
+  s.kept = caller;
+}
+
 void bind(py::module_& m) {
   m.def("models", [] {
     std::vector<std::string> names;
-    for (const auto& entry : *models_in_use) names.push_back(entry.first);
+    for (const auto& entry : *models_in_use)
+      if (entry.first[0] != '_') names.push_back(entry.first);
     return names;
   });
   m.def("supported", &supported);
@@ -157,6 +200,21 @@ void bind(py::module_& m) {
         if (interface == nullptr || std::string(interface) != GILJABI_INTERFACE) return false;
         models_in_use = models.get_pointer<giljabi::bindings::SolverModels>();
         return true;
+      },
+      py::arg("models"));
+  m.def(
+      "add",
+      [](const py::object& models) {
+        if (!PyCapsule_IsValid(models.ptr(), giljabi::bindings::interface_name().c_str()))
+          throw py::value_error("the module was built with the headers of another giljabi");
+        const auto* own = static_cast<giljabi::bindings::SolverModels*>(
+            PyCapsule_GetPointer(models.ptr(), giljabi::bindings::interface_name().c_str()));
+        for (const auto& entry : *own) {
+          const auto known = models_in_use->find(entry.first);
+          if (known != models_in_use->end() && known->second != entry.second)
+            throw py::value_error("there is a model '" + entry.first + "' already");
+        }
+        for (const auto& entry : *own) (*models_in_use)[entry.first] = entry.second;
       },
       py::arg("models"));
   py::class_<NamedReport>(
@@ -206,7 +264,10 @@ void bind(py::module_& m) {
           "table",
           [](py::object self, const std::string& name) {
             Table& t = *self.cast<Solver&>().tables.at(name);
-            return py::array_t<double>({t.rows, t.columns}, t.data.data(),
+            const auto columns = static_cast<py::ssize_t>(self.cast<Solver&>().shown(name));
+            const auto size = static_cast<py::ssize_t>(sizeof(double));
+            return py::array_t<double>({static_cast<py::ssize_t>(t.rows), columns}, {t.columns * size, size},
+                                       t.data.data(),
                                        self);  // a view; keeps the solver alive
           },
           py::arg("name"))
@@ -228,6 +289,7 @@ void bind(py::module_& m) {
             s.changed();
           },
           py::arg("name"), py::arg("value"))
+      .def("attach", &attach, py::arg("names"), py::arg("buffers"), py::arg("call"))
       .def("prepare", [](Solver& s) { return released(s, [&] { return s.prepare(); }); })
       .def(
           "feedback",

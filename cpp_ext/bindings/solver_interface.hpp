@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "giljabi/models/outside.hpp"
 #include "giljabi/solver/result.hpp"
 #include "giljabi/solver/table.hpp"
 
@@ -28,7 +29,13 @@ struct Solver {
   std::map<std::string, int*> counts;      // integer options
   std::mutex busy;                         // solves run without the GIL
 
+  std::shared_ptr<void> kept;  // what an outside model's functions need
+
   virtual ~Solver() = default;
+  // Functions of a model that is evaluated outside; false when this solver has equations or is too small.
+  virtual bool attach(const models::Outside&) { return false; }
+  // Columns of a table that belong to the model.
+  virtual int shown(const std::string& table) const { return tables.at(table)->columns; }
   virtual bool prepare() = 0;
   virtual Report feedback(const double* x) = 0;
   virtual Report solve(const double* x, int max_iterations) = 0;
@@ -49,6 +56,12 @@ using SolverModels = std::map<std::string, SolverFactory>;
 inline SolverModels& solver_models() {
   static SolverModels all;
   return all;
+}
+
+// A module with models that was built with other headers has another name, and is refused.
+inline std::string interface_name() {
+  return std::string("giljabi.solver.models 1 ") + std::to_string(sizeof(Solver)) + " " +
+         std::to_string(sizeof(Report)) + " " + std::to_string(sizeof(models::Outside));
 }
 
 }  // namespace giljabi::bindings

@@ -41,6 +41,7 @@ COMMANDS: dict[str, Entry] = {
     "sim": Entry("giljabi_sim.command", "run a scenario in lock-step, without ROS, faster than real time"),
     "check": Entry("giljabi.safety.check", "say what a platform still lacks before it can be armed"),
     "decode": Entry("giljabi_drivers.decode", "print what recorded or live NMEA, AIS or CAN bytes say, as JSON lines"),
+    "build-model": Entry("giljabi.build_model", "build a solver model from a C++ struct of one's own"),
     "replay": Entry("giljabi.replay", "push recorded bytes through drivers and estimator"),
 }
 

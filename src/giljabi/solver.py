@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from giljabi import solver_variant
 from giljabi._core import solver as _solver
+from giljabi.python_model import PythonModel
 from giljabi.types import Array, BadInputError
 
 _BOUNDS = ("state_lower", "state_upper", "input_lower", "input_upper")
@@ -25,8 +26,16 @@ _VARIANT = solver_variant.load()
 
 
 def models() -> list[str]:
-    """Names of the built-in models."""
+    """Names of the built-in models, and of those that were imported."""
     return _solver.models()
+
+
+def add_models(models: object) -> None:
+    """Takes in the models of a module made by `giljabi build-model`, which calls this when it is imported."""
+    try:
+        _solver.add(models)
+    except ValueError as e:
+        raise BadInputError(f"{e}; build it again: giljabi build-model FILE.hpp --name NAME") from None
 
 
 def variant() -> str:
@@ -101,22 +110,24 @@ class Ocp:
     numerical reasons: the result has a status.
     """
 
-    def __init__(self, model: str, horizon: int, dt: float) -> None:
-        """model: one of models(); horizon: number of stages N (1 .. 10000); dt: stage length [s]."""
+    def __init__(self, model: str | PythonModel, horizon: int, dt: float) -> None:
+        """model: one of models(), or one's own; horizon: number of stages N (1 .. 10000); dt: stage length [s]."""
         known = models()
-        if model not in known:
+        if isinstance(model, str) and model not in known:
             raise BadInputError(f"no model '{model}'; known models are {', '.join(known)}{_near(str(model), known)}")
         try:
-            self._core = _solver.Solver(model, horizon, dt)
+            self._core = _solver.Solver(model if isinstance(model, str) else model.core, horizon, dt)
         except (TypeError, ValueError, OverflowError) as e:
             reason = str(e).splitlines()[0]
             raise BadInputError(
                 f"Ocp({model!r}, {horizon!r}, {dt!r}): {reason}; horizon is 1 to 10000 stages, dt a time in s above 0"
             ) from None
-        self.model = model
+        self.model = model if isinstance(model, str) else model.name
         self.horizon = horizon
         self.dt = dt
         core = self._core
+        if not isinstance(model, str):
+            model.attach(core)
         numbers = tuple(n for n in core.settings if n not in core.constants)
         self.names = Names(
             states=tuple(core.states),

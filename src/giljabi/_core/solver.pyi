@@ -9,7 +9,7 @@ import typing
 import numpy
 import numpy.typing
 
-__all__: list[str] = ["Report", "Solver", "models", "solve_all", "supported", "use"]
+__all__: list[str] = ["Report", "Solver", "add", "models", "solve_all", "supported", "use"]
 
 class Report:
     """
@@ -41,6 +41,12 @@ class Solver:
         model: str,
         horizon: typing.SupportsInt | typing.SupportsIndex,
         dt: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> None: ...
+    def attach(
+        self,
+        names: typing.Sequence[typing.Sequence[str]],
+        buffers: typing.Sequence[numpy.typing.NDArray[numpy.float64]],
+        call: typing.Callable[[int], None],
     ) -> None: ...
     def changed(self) -> None: ...
     def constraint_values(
@@ -94,6 +100,7 @@ class Solver:
     @property
     def tables(self) -> list[str]: ...
 
+def add(models: object) -> None: ...
 def models() -> list[str]: ...
 def solve_all(
     solvers: typing.Sequence[Solver],

@@ -21,4 +21,15 @@ struct Parameter {
   bool non_negative;  // must be >= 0
 };
 
+// What a model may leave out: no parameters, constraints or constants. `struct Mine : Defaults<Mine> {...}`.
+template <class Model>
+struct Defaults {
+  static constexpr int np = 0, nh = 0;
+  static std::vector<Constant<Model>> constants() { return {}; }
+  static std::vector<Parameter> parameters() { return {}; }
+  static std::vector<std::string> constraint_names() { return {}; }
+  template <class T>
+  constexpr void constraints(const T*, const double*, T*) const {}
+};
+
 }  // namespace giljabi::models

@@ -1,0 +1,3 @@
+#include "solver_outside.hpp"
+
+static const giljabi::bindings::AddOutside<4, 2, 4> model{"_outside_small"};

@@ -1,0 +1,123 @@
+// A model whose equations are evaluated outside: by CasADi, for models written in Python.
+//
+// Its sizes are at most those of the template; states, inputs and constraints that are not used stand still,
+// cost nothing and hold nothing back.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "giljabi/models/parameter.hpp"
+#include "giljabi/solver/integrator.hpp"
+
+namespace giljabi::models {
+
+// Where arguments go to and results come from. Matrices are row-major and as large as the model that is used:
+// jacobian nx x (nu + nx), columns (u, x); h_jacobian nh x nx.
+struct Outside {
+  enum Function { step, linearize, constraints, linearize_constraints };
+
+  int nx = 0, nu = 0, np = 0, nh = 0;
+  double *x = nullptr, *u = nullptr, *p = nullptr, *dt = nullptr;
+  double *next = nullptr, *jacobian = nullptr, *h = nullptr, *h_jacobian = nullptr;
+  bool (*call)(void* context, Function function) = nullptr;  // false: the results are not to be used
+  void* context = nullptr;
+};
+
+template <int max_nx, int max_nu, int max_np, int max_nh>
+struct OutsideModel {
+  static constexpr int nx = max_nx, nu = max_nu, np = max_np, nh = max_nh;
+  template <std::size_t n>
+  static constexpr std::array<const char*, n> nameless() {
+    std::array<const char*, n> names{};
+    for (std::size_t i = 0; i < n; ++i) names[i] = "";
+    return names;
+  }
+  static constexpr std::array<const char*, nx> state_names = nameless<nx>();
+  static constexpr std::array<const char*, nu> input_names = nameless<nu>();
+
+  const Outside* outside = nullptr;
+
+  static std::vector<Constant<OutsideModel>> constants() { return {}; }
+  static std::vector<Parameter> parameters() { return std::vector<Parameter>(np); }
+  static std::vector<std::string> constraint_names() { return std::vector<std::string>(nh); }
+
+  // Everything may depend on everything: only asked by the tracer of structural zeros.
+  template <class T>
+  constexpr void dynamics(const T* x, const T* u, const double*, T* f) const {
+    T all = x[0];
+    for (int i = 1; i < nx; ++i) all = all + x[i];
+    for (int i = 0; i < nu; ++i) all = all + u[i];
+    for (int i = 0; i < nx; ++i) f[i] = all;
+  }
+
+  constexpr void constraints(const solver::Pattern* x, const double*, solver::Pattern* h) const {
+    solver::Pattern all;
+    for (int i = 0; i < nx; ++i) all = all + x[i];
+    for (int i = 0; i < nh; ++i) h[i] = all;
+  }
+  void constraints(const double* x, const double* p, double* h) const {
+    evaluate(x, nullptr, p, 0.0, Outside::constraints);
+    for (int i = 0; i < nh; ++i) h[i] = i < outside->nh ? outside->h[i] : far;
+  }
+  template <int N>
+  void constraints(const solver::Dual<N>* x, const double* p, solver::Dual<N>* h) const {
+    double at[nx];
+    for (int i = 0; i < nx; ++i) at[i] = x[i].v;
+    evaluate(at, nullptr, p, 0.0, Outside::linearize_constraints);
+    for (int r = 0; r < nh; ++r) {
+      h[r] = solver::Dual<N>(r < outside->nh ? outside->h[r] : far);
+      for (int i = 0; i < outside->nx && r < outside->nh; ++i)
+        for (int d = 0; d < N; ++d) h[r].d[d] += outside->h_jacobian[r * outside->nx + i] * x[i].d[d];
+    }
+  }
+
+  // Hands the arguments over and calls; NaN where that went wrong.
+  void evaluate(const double* x, const double* u, const double* p, double dt,
+                Outside::Function function) const {
+    const Outside& o = *outside;
+    for (int i = 0; i < o.nx; ++i) o.x[i] = x[i];
+    for (int i = 0; i < o.nu && u != nullptr; ++i) o.u[i] = u[i];
+    for (int i = 0; i < o.np; ++i) o.p[i] = p[i];
+    *o.dt = dt;
+    if (o.call(o.context, function)) return;
+    for (int i = 0; i < o.nx; ++i) o.next[i] = std::nan("");
+    for (int i = 0; i < o.nh; ++i) o.h[i] = std::nan("");
+  }
+
+ private:
+  static constexpr double far = 1e9;  // room of a constraint that is not there
+};
+
+}  // namespace giljabi::models
+
+namespace giljabi::solver {
+
+// The step and its sensitivities come from outside, too.
+template <int a, int b, int c, int d>
+struct RungeKutta4<models::OutsideModel<a, b, c, d>> {
+  using Model = models::OutsideModel<a, b, c, d>;
+  static constexpr int nx = a, nu = b, nz = a + b, nzp = padded(nz);
+
+  static void step(const Model& model, const double* x, const double* u, const double* p, double dt,
+                   double* next) {
+    model.evaluate(x, u, p, dt, models::Outside::step);
+    for (int i = 0; i < nx; ++i) next[i] = i < model.outside->nx ? model.outside->next[i] : 0.0;
+  }
+
+  static void linearize(const Model& model, const double* x, const double* u, const double* p, double dt,
+                        double* next, double* ba) {
+    const models::Outside& o = *model.outside;
+    model.evaluate(x, u, p, dt, models::Outside::linearize);
+    for (int i = 0; i < nx * nzp; ++i) ba[i] = 0.0;
+    for (int r = 0; r < nx; ++r) next[r] = r < o.nx ? o.next[r] : 0.0;
+    for (int r = 0; r < o.nx; ++r) {
+      const double* from = o.jacobian + r * (o.nu + o.nx);
+      for (int i = 0; i < o.nu; ++i) ba[r * nzp + i] = from[i];
+      for (int i = 0; i < o.nx; ++i) ba[r * nzp + nu + i] = from[o.nu + i];
+    }
+  }
+};
+
+}  // namespace giljabi::solver
