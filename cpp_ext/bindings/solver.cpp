@@ -7,8 +7,10 @@
 #include <array>
 #include <atomic>
 #include <cmath>
+#include <optional>
 #include <system_error>
 #include <thread>
+#include <tuple>
 
 #include "registry.hpp"
 #include "solver_interface.hpp"
@@ -110,6 +112,22 @@ auto released(Solver& s, F&& f) {
   py::gil_scoped_release release;
   const std::lock_guard<std::mutex> lock(s.busy);
   return f();
+}
+
+// First component whose bounds no number is between: "state" or "input", stage, component.
+std::optional<std::tuple<std::string, int, int>> crossed(const Solver& s) {
+  for (const char* kind : {"state", "input"}) {
+    const std::string name = kind;
+    const Table &lower = *s.tables.at(name + "_lower"), &upper = *s.tables.at(name + "_upper");
+    for (int k = 0; k < lower.rows; ++k) {
+      for (int i = 0; i < lower.columns; ++i) {
+        const double least = lower.row(k)[i], most = upper.row(k)[i];
+        const bool ordered = name == "state" ? least <= most : least < most;
+        if (!ordered || least == HUGE_VAL || most == -HUGE_VAL) return std::make_tuple(name, k, i);
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 // Solves every problem once, each for its own state; which thread takes which does not matter to the results.
@@ -308,6 +326,7 @@ void bind(py::module_& m) {
       .def("shift", [](Solver& s) { released(s, [&] { s.shift(); }); })
       .def("forget", &Solver::forget)
       .def("changed", &Solver::changed)
+      .def("crossed", &crossed)
       .def(
           "simulate",
           [](Solver& s, const Array& x, const Array& u, const Array& p, double duration, int substeps) {

@@ -298,16 +298,15 @@ class Ocp:
     def _check_bounds(self) -> None:
         if self._bounds_checked:
             return
-        for kind, names in (("state", self.names.states), ("input", self.names.inputs)):
-            lower, upper = self._tables[f"{kind}_lower"], self._tables[f"{kind}_upper"]
-            crossed = lower > upper if kind == "state" else lower >= upper
-            bad = np.argwhere(crossed | (lower == np.inf) | (upper == -np.inf))
-            if len(bad):
-                k, i = bad[0]
-                raise BadInputError(
-                    f"{kind}_lower.{names[i]} is {lower[k, i]} and {kind}_upper.{names[i]} is {upper[k, i]} at stage "
-                    f"{k}; a lower bound below the upper bound is expected"
-                )
+        crossed = self._core.crossed()
+        if crossed is not None:
+            kind, k, i = crossed
+            name = (self.names.states if kind == "state" else self.names.inputs)[i]
+            lower, upper = self._tables[f"{kind}_lower"][k, i], self._tables[f"{kind}_upper"][k, i]
+            raise BadInputError(
+                f"{kind}_lower.{name} is {lower} and {kind}_upper.{name} is {upper} at stage {k}; a lower bound below "
+                "the upper bound is expected"
+            )
         self._bounds_checked = True
 
     def _column(self, name: str, table: Array, components: Sequence[str], component: str) -> Array:

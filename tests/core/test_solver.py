@@ -191,6 +191,15 @@ def test_errors_say_what_is_expected(call: Callable[[], object], message: str) -
 
 def test_crossed_bounds_are_named_before_a_solve() -> None:
     ocp, x0 = car_problem()
+    ocp.set("state_lower.v", 15)  # no room, but not crossed
+    assert ocp.feedback(x0).status in Status
+    for name, lower, upper, stage in (("v", np.inf, np.inf, 0), ("a", -np.inf, -np.inf, 0)):
+        ocp, x0 = car_problem()
+        ocp.set(f"state_lower.{name}", lower)
+        ocp.set(f"state_upper.{name}", upper)
+        with pytest.raises(BadInputError, match=rf"state_lower\.{name} is .*inf.* at stage {stage}"):
+            ocp.feedback(x0)
+    ocp, x0 = car_problem()
     ocp.set("state_lower.v", 16)
     with pytest.raises(BadInputError, match=r"state_lower\.v is 16\.0 and state_upper\.v is 15\.0 at stage 0"):
         ocp.feedback(x0)
