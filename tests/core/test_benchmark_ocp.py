@@ -141,3 +141,17 @@ def test_broken_settings_file_names_the_line(root: Path, tmp_path: Path) -> None
         assert done.returncode == 2
         assert f"{file}:" in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_picture_is_drawn_from_results(root: Path, tmp_path: Path) -> None:
+    row = {"p50_us": 100.0, "p99_us": 200.0, "failed": 0, "same": True, "method": "one QP a step"}
+    result = {"problem": "A", "ours": row, "peers": {"acados": row, "broken": {**row, "failed": 3}}}
+    file, out = tmp_path / "a.json", tmp_path / "a.png"
+    command = [sys.executable, str(root / "scripts/ocp_picture.py"), str(file), "--out", str(out)]
+    file.write_text("{}")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 2
+    assert f"{file}:1: not a result" in done.stderr
+    file.write_text(json.dumps(result))
+    assert subprocess.run(command, capture_output=True, timeout=100, check=False).returncode == 0
+    assert out.read_bytes().startswith(b"\x89PNG")
