@@ -205,6 +205,18 @@ def test_silent_planner_is_a_fault_that_the_controller_can_handle(rig: Rig) -> N
     assert (verdict.degraded, verdict.guided) == (False, False)
 
 
+def test_planner_that_comes_back_does_not_leave_the_vehicle_half_way_to_rest(rig: Rig) -> None:
+    rig.mission = MissionState(rig.now, MissionPhase.RUNNING, 0.4, 100.0, 0.0, "following")
+    rig.until(lambda v: v.guided)
+    back, verdict = rig.now, rig.step()
+    while verdict.guided and rig.now - back < 60.0:
+        rig.mission = MissionState(rig.now, MissionPhase.IDLE, 0.0, 100.0, 0.0, "waiting for start")
+        verdict = rig.step()
+    limits = load_platform("ship").model.limits
+    assert rig.now - back == pytest.approx(limits.speed_max / limits.deceleration_max, abs=0.5)
+    assert not verdict.reasons
+
+
 def test_controller_that_does_not_stop_in_the_promised_time_is_relieved(rig: Rig) -> None:
     rig.mission = MissionState(rig.now, MissionPhase.RUNNING, 0.4, 100.0, 0.0, "following")
     rig.until(lambda v: v.guided)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from giljabi.platform import Platform, Sensor
@@ -87,6 +87,8 @@ class Supervisor:
         self._odom_timeout = platform.timeout_s(ODOM)
         late = max(platform.timeout_s(TRAJECTORY), PLANNER_PERIODS / platform.model.steps.planner.rate_hz)
         self._planner_timeout = PLANNER_GONE * late
+        limits = platform.model.limits
+        self._rest_s = limits.speed_max / limits.deceleration_max  # from full speed
         self._watched: dict[tuple[str, str], _Watched] = {}
         self._last_now: float | None = None
         self._awake = 0.0
@@ -123,8 +125,13 @@ class Supervisor:
             w.problem, w.last = problem, self._awake
             w.raised = w.raised or self._awake - w.first >= CONFIRM_S
         for key, w in list(self._watched.items()):
-            if key not in findings and (not w.raised or self._awake - w.last >= CLEAR_S):
+            if key in findings:
+                continue
+            guided = w.problem.grade is Grade.GUIDED
+            if not w.raised or self._awake - w.last >= (self._rest_s if guided else CLEAR_S):
                 del self._watched[key]
+            elif guided:  # a planner that is back has no plan: the controller is not left half way to rest
+                w.problem = replace(w.problem, words=f"{key[0]}: it was silent; the vehicle is brought to rest first")
 
     def _findings(self, now: float, inputs: SupervisorInputs) -> dict[tuple[str, str], _Problem]:
         found: dict[tuple[str, str], _Problem] = {}
