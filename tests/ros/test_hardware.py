@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,8 +66,7 @@ def test_a_crew_starts_ends_and_starts_again(bridge: Bridge, tmp_path: Path) -> 
         assert c.left() == []
         assert bridge.process.poll() is None, "the devices are not ours to end"
         # The guard's last word, then the device's own watchdog: rudder amidships, no thrust.
-        time.sleep(1.5)
-        assert abs(bridge.now()["rudder"]) < 0.02
+        wait("rudder amidships", lambda: abs(bridge.now()["rudder"]) < 0.02, 10.0)
         assert (bridge.folder / "bridge").is_symlink()
 
 
