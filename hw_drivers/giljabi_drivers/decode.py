@@ -15,7 +15,6 @@ from giljabi.types import BadInputError
 EXAMPLE = """example: giljabi decode nmea examples/data/harbour.nmea.gz | head -3
          giljabi decode can examples/data/block.candump.gz --dbc car.dbc"""
 STDIN = "-"
-INTERRUPTED = 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,13 +44,17 @@ def run(args: argparse.Namespace) -> int:
     else:
         reader = decode_nmea.NmeaDecoder(args.checksum, ais_only=args.kind == "ais")
         rows = reader.rows(args.file, _lines(args.file))
-    interrupted = False
     try:
         _print(rows, sys.stdout)
     except KeyboardInterrupt:  # how a live line is left: what came until now counts
-        interrupted = True
-    print(json.dumps(reader.summary(), sort_keys=True), file=sys.stderr, flush=True)
-    return INTERRUPTED if interrupted else 0
+        _tell(reader.summary())
+        raise
+    _tell(reader.summary())
+    return 0
+
+
+def _tell(summary: dict[str, Any]) -> None:
+    print(json.dumps(summary, sort_keys=True), file=sys.stderr, flush=True)
 
 
 def _print(rows: Iterator[dict[str, Any]], out: TextIO) -> None:

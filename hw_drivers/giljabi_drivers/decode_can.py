@@ -67,11 +67,9 @@ class CanDecoder:
         except ValueError:
             self._reject("undecodable")
             return None
-        if not all(math.isfinite(v) for v in signals.values()):
-            signals = {k: v for k, v in signals.items() if math.isfinite(v)}
         self.accepted += 1
         return {
-            "signals": signals,
+            "signals": {k: v for k, v in signals.items() if math.isfinite(v)},
             "checksum_ok": message.checksum_ok(data) if message.checksum != "none" else None,
             "counter_ok": self._counter_ok(message, data, bus),
         }

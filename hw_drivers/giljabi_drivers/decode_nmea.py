@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from giljabi_drivers.ais import AisReceiver
 from giljabi_drivers.ais_messages import AisError, read_message
 from giljabi_drivers.decode import finite, nothing_found
-from giljabi_drivers.epoch import UtcTracker, full_year
+from giljabi_drivers.epoch import UtcTracker
 from giljabi_drivers.recordings import logger_time
 
 if TYPE_CHECKING:
@@ -88,14 +88,9 @@ class NmeaDecoder:
 
     def _time(self, values: Values) -> float:
         """UTC that the sentence tells, with the date of the last one that had one; NaN without."""
-        clock = values.get("utc_of_day_s")
-        if not isinstance(clock, float):
-            return NAN
-        day, month, year = (values.get(k) for k in ("day", "month", "year"))
-        if isinstance(day, int) and isinstance(month, int) and isinstance(year, int) and values.get("valid", True):
-            self._utc.set_date(self._t, full_year(year) if year < 100 else year, month, day, clock)
+        if values.get("valid", True) and self._utc.learn_date(self._t, values):
             return self._utc.utc
-        return self._utc.resolve(self._t, clock)
+        return self._utc.resolve(self._t, values.get("utc_of_day_s", NAN))
 
     def _ais_row(self, s: Sentence, head: dict[str, Any]) -> dict[str, Any] | None:
         """The message that this sentence completes; fragments before it give nothing."""

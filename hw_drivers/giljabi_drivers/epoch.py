@@ -5,9 +5,9 @@ from __future__ import annotations
 import calendar
 import datetime
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from giljabi.types import NAN
 
@@ -111,6 +111,14 @@ class UtcTracker:
             if abs(raw + k * GPS_ROLLOVER - t) < 7 * DAY:
                 self.offset = k * GPS_ROLLOVER
         self.utc, self.t = raw + self.offset, t
+
+    def learn_date(self, t: float, values: Mapping[str, Any]) -> bool:
+        """Takes the date of a sentence (`Sentence.values()`) where it tells one with a time of day."""
+        clock, day, month, year = (values.get(k) for k in ("utc_of_day_s", "day", "month", "year"))
+        if clock is None or day is None or month is None or year is None:
+            return False
+        self.set_date(t, full_year(year) if year < 100 else year, month, day, clock)
+        return True
 
     def resolve(self, t: float, clock: float) -> float:
         """UTC [epoch s] of a time of day received at t, on the day nearest to what is expected; NaN without a date."""

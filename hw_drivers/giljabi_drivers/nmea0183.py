@@ -28,7 +28,7 @@ from giljabi.wire import EncodeTable, WireField, WireMessage
 from giljabi.yaml_file import Strict
 from giljabi_drivers.ais import AisReceiver
 from giljabi_drivers.contract import DriverStats, Received, StepResult
-from giljabi_drivers.epoch import EpochFilter, UtcTracker, full_year
+from giljabi_drivers.epoch import EpochFilter, UtcTracker
 from giljabi_drivers.sensors import SensorWatch
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class Nmea0183Driver:
         quality = _quality(v)
         if quality:
             self._learn_variation(v)
-            self._date(v, t)
+            self._utc.learn_date(t, v)
         self._fix(v, t, 2, quality)
         if quality:
             self._velocity(t, 2, _get(v, "utc_of_day_s"), _get(v, "sog_mps"), _get(v, "cog_deg"))
@@ -210,13 +210,8 @@ class Nmea0183Driver:
         if QUALITY_OF_MODE.get(mode, 0) or not (mode or self._no_fix):
             self._velocity(t, 1, NAN, _get(v, "sog_mps"), _get(v, "cog_deg"))
 
-    def _date(self, v: Values, t: float) -> None:
-        clock, day, month, year = (_get(v, k) for k in ("utc_of_day_s", "day", "month", "year"))
-        if not math.isnan(clock + day + month + year):
-            self._utc.set_date(t, full_year(int(year)) if year < 100 else int(year), int(month), int(day), clock)
-
     def _zda(self, v: Values, t: float) -> None:
-        self._date(v, t)
+        self._utc.learn_date(t, v)
 
     def _gst_(self, v: Values, t: float) -> None:
         north, east, up = (_get(v, f"std_{axis}_m") for axis in ("north", "east", "up"))
