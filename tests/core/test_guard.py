@@ -49,6 +49,21 @@ def test_arming_needs_commands(rig: Rig) -> None:
     assert rig.mode == "standby"
 
 
+def test_what_came_since_the_last_tick_is_no_reason_against_arming(rig: Rig) -> None:
+    rig.run(0.05)
+    later = rig.now + 0.009  # between two ticks
+    assert rig.guard.submit("auto", later, later, COMMAND) == ""
+    assert rig.guard.heartbeat(later, later) == ""
+    assert rig.reasons == ""
+
+
+def test_a_command_whose_source_died_is_a_reason_although_heartbeats_come_between_ticks(rig: Rig) -> None:
+    rig.run(0.05)
+    later = rig.now + 0.2
+    assert rig.guard.heartbeat(later, later) == ""
+    assert "no source sends commands" in rig.reasons
+
+
 def test_arming_needs_a_heartbeat_that_is_still_fresh(rig: Rig) -> None:
     rig.run(0.05)
     rig.n += 60

@@ -50,6 +50,7 @@ class Guard {
   // A stamp may lie this far ahead: rounding of stamps, and ticks that overtake each other.
   static constexpr double kFutureTolerance = 5e-3;  // s
   static constexpr int kNobody = -1;
+  static constexpr std::string_view kSupervisor = "supervisor: ";  // in front of what its heartbeat said
 
   explicit Guard(GuardConfig config);
 
@@ -116,6 +117,7 @@ class Guard {
 
   // Time by which things are judged: never behind the last step, also when the caller's clock is.
   double judged(double now) const noexcept { return started_ && !(now > t_) ? t_ : now; }
+  double newest() const noexcept;  // time of the last tick, or of what came since
   double age(double stamp, double arrival, double t) const noexcept { return t - std::min(stamp, arrival); }
   bool fresh(double stamp, double arrival, double timeout, double t) const noexcept {
     // A slot from the future is as bad as an old one: it would never become stale.
@@ -139,7 +141,7 @@ class Guard {
   // A source's commands go to the wire.
   bool driven() const noexcept { return (mode_ == Mode::running && !late_) || guided_ != kNobody; }
   void begin_safe_output() noexcept;
-  void arming_reasons(double t, Reasons& out) const noexcept;
+  void arming_reasons(double t, Reasons& out, std::string_view told = {}) const noexcept;
   void move_outputs(double dt) noexcept;
   double safe_output(const ActuatorConfig& a, double from, double dt) const noexcept;
   void collect_frames() noexcept;

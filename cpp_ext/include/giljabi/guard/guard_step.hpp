@@ -82,7 +82,7 @@ inline void Guard::watch() noexcept {
   }
   if (level_ == Level::fault || level_ == Level::guided) {
     const int source = level_ == Level::guided && follow ? selected_ : kNobody;
-    cause.add("supervisor: ").add(beat_reasons_.empty() ? "not ok" : beat_reasons_[0].view());
+    cause.add(kSupervisor).add(beat_reasons_.empty() ? "not ok" : beat_reasons_[0].view());
     return minimum_risk(t_, cause.view(), source);
   }
   if (leaves_fence(selected_, t_, cause)) {
@@ -240,7 +240,7 @@ inline void Guard::collect_frames() noexcept {
   }
 }
 
-inline void Guard::arming_reasons(double t, Reasons& out) const noexcept {
+inline void Guard::arming_reasons(double t, Reasons& out, std::string_view told) const noexcept {
   for (std::size_t d = 0; d < open_.size(); ++d) {
     if (open_[d] == 0) {
       out.add()
@@ -267,7 +267,7 @@ inline void Guard::arming_reasons(double t, Reasons& out) const noexcept {
   if (level_ == Level::ok) {
     return;
   }
-  out.add_all(beat_reasons_);
+  out.add_all(beat_reasons_, told);
   if (beat_reasons_.empty()) {
     out.add().add(level_ == Level::degraded ? "the supervisor says degraded" : "the supervisor says not ok");
   }
@@ -287,13 +287,24 @@ inline std::string_view Guard::mode() const noexcept {
   return "";
 }
 
+// What came after the last tick lies in that tick's future, but was judged when it arrived.
+inline double Guard::newest() const noexcept {
+  double t = beat_seen_ ? std::max(t_, beat_arrival_) : t_;
+  for (const Slot& s : slots_) {
+    t = s.valid ? std::max(t, s.arrival) : t;
+  }
+  return t;
+}
+
 inline void Guard::reasons(Reasons& out) const noexcept {
   out.clear();
   if (!cause_.empty()) {
     out.add().add(cause_.view());
   }
   if (mode_ != Mode::running) {
-    arming_reasons(t_, out);
+    const std::string_view cause = cause_.view();
+    const bool reported = cause.substr(0, kSupervisor.size()) == kSupervisor;
+    arming_reasons(newest(), out, reported ? cause.substr(kSupervisor.size()) : std::string_view());
     return;
   }
   if (late_) {

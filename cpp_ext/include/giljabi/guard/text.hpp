@@ -60,9 +60,12 @@ class Reasons {
     spill_.clear();
     return spill_;
   }
-  void add_all(const Reasons& other) noexcept {
+  // All but what was told already.
+  void add_all(const Reasons& other, std::string_view told = {}) noexcept {
     for (std::size_t i = 0; i < other.size_; ++i) {
-      add().add(other.items_[i].view());
+      if (other.items_[i].view() != told) {
+        add().add(other.items_[i].view());
+      }
     }
     dropped_ += other.dropped_;
   }
