@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from giljabi.types import BadInputError
+from giljabi_sim.fault_spec import EXAMPLE
 from giljabi_sim.scenario import load_scenario
 
 SAFE = ("arrived",)
@@ -20,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scenario", metavar="SCENARIO", help="scenario file, or the name of one in config/scenarios")
     parser.add_argument("--seed", type=_seed, metavar="N", help="instead of the file's seed")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another value")
+    parser.add_argument("--fault", action="append", default=[], metavar="F", help=f"another fault, e.g. '{EXAMPLE}'")
     parser.add_argument("--track", metavar="FILE", help="track CSV instead of the file's")
     parser.add_argument("--json", metavar="F", help="write the figures as one JSON object; - is standard output")
     parser.add_argument("--out", metavar="DIR", help="write table, bytes and picture of the run")
@@ -27,11 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the scenario; 0 when it arrived and every assert held, else 1."""
+    """Runs the scenario; 0 when it arrived, every assert held and every fault met something, else 1."""
     from giljabi_sim.lockstep import LockStep
     from giljabi_sim.record import FileRecorder
 
-    scenario = load_scenario(args.scenario, args.set, args.track, args.seed)
+    scenario = load_scenario(args.scenario, args.set, args.track, args.seed, faults=args.fault)
     recorder = FileRecorder(Path(args.out)) if args.out else None
     loop = LockStep(scenario, recorder)
     result = loop.run(_progress(scenario.model.duration_s))
@@ -44,8 +46,11 @@ def run(args: argparse.Namespace) -> int:
         print(_summary(report))
     for reason in result.reasons:
         print(f"did not arm: {reason}", file=sys.stderr)
+    unconsumed = loop.simulation.world.faults.unconsumed()
+    for problem in unconsumed:
+        print(f"fault not consumed: {problem}", file=sys.stderr)
     held = all(a["held"] for a in report["asserts"])
-    return 0 if report["outcome"] in SAFE and held else 1
+    return 0 if report["outcome"] in SAFE and held and not unconsumed else 1
 
 
 def _seed(text: str) -> int:

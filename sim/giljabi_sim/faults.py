@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from giljabi_sim.scenario import Fault, Scenario
+from giljabi_sim.fault_spec import Fault
+from giljabi_sim.scenario import Scenario
+from giljabi_sim.wire_faults import WireFaults
 
 STEPS = ("estimator", "tracker", "planner", "controller", "supervisor")
 
@@ -22,8 +24,9 @@ class _Active:
 class Faults:
     """Asked by everything that can fail; counts who asked while a fault was on."""
 
-    def __init__(self, faults: Sequence[Fault] = ()) -> None:
+    def __init__(self, faults: Sequence[Fault] = (), seed: int = 1) -> None:
         self._faults = [_Active(f) for f in faults]
+        self.wire = WireFaults(faults, seed)
         self.t = 0.0  # s on the scenario's clock
 
     def _met(self, where: str, what: str) -> Fault | None:
@@ -49,8 +52,28 @@ class Faults:
         return [s for s in STEPS if s in wanted]
 
     def report(self) -> list[dict[str, object]]:
-        """What, where, and whether something consumed it."""
-        return [{"what": a.fault.what, "where": a.fault.where, "consumed": a.consumed > 0} for a in self._faults]
+        """What, where, and whether something consumed it; of the wire also what it met, and why nothing."""
+        return [
+            self.wire.row(i, self.t)
+            if a.fault.on_wire
+            else {"what": a.fault.what, "where": a.fault.where, "consumed": a.consumed > 0}
+            for i, a in enumerate(self._faults)
+        ]
+
+    def unconsumed(self) -> list[str]:
+        """In words, every fault that nothing consumed."""
+        out = []
+        for i, a in enumerate(self._faults):
+            if a.fault.on_wire:
+                problem = str(self.wire.row(i, self.t).get("problem", ""))
+            elif a.consumed:
+                problem = ""
+            elif self.t < a.fault.begin:
+                problem = f"{a.fault.words}: the run ended at {self.t:.1f} s, before it began"
+            else:
+                problem = f"{a.fault.words}: nothing met it; nothing was read, sent or called there then"
+            out += [problem] if problem else []
+        return out
 
 
 def build_faults(scenario: Scenario) -> Faults:
@@ -59,8 +82,23 @@ def build_faults(scenario: Scenario) -> Faults:
     silent = {*m.sensors, *m.drivers, *STEPS, "commands"}
     offset = {n for n, s in m.sensors.items() if s.kind in ("gnss", "heading")}
     for i, f in enumerate(scenario.model.faults):
-        known = silent if f.what == "silent" else offset
+        known = silent if f.what == "silent" else offset if f.what == "offset" else {*m.drivers}
         if f.where not in known:
-            what = f"'{f.where}' cannot be {f.what}"
+            what = f"{f.words}: '{f.where}' cannot be {f.what}"
+            if f.on_wire:
+                what = f"{f.words}: '{f.where}' is no driver"
             raise scenario.error(("faults", i, "where"), f"{what}; one of {', '.join(sorted(known))} is expected")
-    return Faults(scenario.model.faults)
+    return Faults(scenario.model.faults, scenario.model.seed)
+
+
+def check_wires(scenario: Scenario, can: Mapping[str, bool]) -> None:
+    """Raises BadInputError at the line of a fault that does not fit its wire; can: by driver."""
+    for i, f in enumerate(scenario.model.faults):
+        if not f.on_wire:
+            continue
+        wire = "a CAN bus" if can[f.where] else "a byte stream"
+        if f.what == "bus_off" and not can[f.where]:
+            raise scenario.error(("faults", i, "what"), f"{f.words}: '{f.where}' is {wire}; a CAN bus is expected")
+        if f.message is not None and isinstance(f.message, int) != can[f.where]:
+            wanted = "an identifier such as 0x25" if can[f.where] else "a type of sentence such as GGA"
+            raise scenario.error(("faults", i, "message"), f"{f.words}: '{f.where}' is {wire}; {wanted} is expected")

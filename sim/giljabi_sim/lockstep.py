@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from giljabi.stack import Stack
 from giljabi.types import Origin
 from giljabi_drivers.contract import Received
+from giljabi_drivers.transport_base import FIRST_RETRY_S, LAST_RETRY_S
 from giljabi_sim.expressions import Value
 from giljabi_sim.faults import STEPS
 from giljabi_sim.peers.contract import Chunk, Wire
@@ -60,6 +61,29 @@ class _Wires:
         return out
 
 
+@dataclass(slots=True)
+class _Plug:
+    """When a driver would have its device again: its transport tries with back-off, on the stack's clock."""
+
+    retry: float = FIRST_RETRY_S
+    next_try: float = math.inf
+    is_open: bool = True
+
+    def step(self, now: float, gone: bool) -> bool:
+        """Whether the device is open at `now`; the moment of opening itself carries nothing inwards yet."""
+        if self.is_open and gone:
+            self.is_open = False
+            self._later(now)
+        elif not self.is_open and now >= self.next_try:
+            self.is_open = not gone
+            self._later(now)
+        return self.is_open
+
+    def _later(self, now: float) -> None:
+        self.next_try = now + self.retry
+        self.retry = FIRST_RETRY_S if self.is_open else min(2.0 * self.retry, LAST_RETRY_S)
+
+
 class LockStep:
     """One scenario against one stack; same scenario and seed, same bytes."""
 
@@ -75,6 +99,7 @@ class LockStep:
         self._recorder = recorder
         self._rate = max(self.stack.base_rate_hz, 20.0)
         self._to_stack, self._to_devices = _Wires(latency), _Wires(latency)
+        self._plugs = {name: _Plug() for name, peer in self.simulation.peers.items() if peer.wire is not Wire.CAN}
         self._armed_once = False
         self._arm_tick = 0
         self._reasons: Sequence[str] = ()
@@ -98,21 +123,49 @@ class LockStep:
 
     def _tick(self, now: float) -> None:
         simulation, stack = self.simulation, self.stack
-        for device, chunks in simulation.step(now, self._to_devices.take(now)).items():
-            for chunk in chunks:
+        received = self._inwards(now, simulation.step(now, self._at_devices(now)))
+        stack.stalled = frozenset(n for n in STEPS if simulation.world.faults.silent(n))
+        self._outwards(now, stack.step(now, received))
+        self._arm(now)
+        if self._recorder is not None:
+            self._recorder.tick(now, simulation, stack)
+
+    def _at_devices(self, now: float) -> Mapping[str, Sequence[Chunk]]:
+        """What has reached the devices by now."""
+        return self._to_devices.take(now)
+
+    def _inwards(self, now: float, sent: Mapping[str, Sequence[Chunk]]) -> dict[str, list[Received]]:
+        """What the devices sent, as the drivers get it."""
+        closed = self._closed(now)
+        for device, chunks in sent.items():
+            for chunk in chunks if device not in closed else ():
                 self._to_stack.put(now, device, chunk)
         received: dict[str, list[Received]] = {}
         for device, chunks in self._to_stack.take(now).items():
             received[device] = [Received(now, c.data, c.can_id) for c in chunks]
             self._note(now, device, False, chunks)
-        stack.stalled = frozenset(n for n in STEPS if simulation.world.faults.silent(n))
-        for device, data in stack.step(now, received):
+        return received
+
+    def _outwards(self, now: float, frames: Sequence[tuple[str, bytes]]) -> None:
+        """What drivers and guard sent, on its way to the devices."""
+        for device, data in frames:
+            if device in self._plugs and not self._plugs[device].is_open:
+                continue
             chunk = self._unframe(device, data)
             self._to_devices.put(now, device, chunk)
             self._note(now, device, True, (chunk,))
-        self._arm(now)
-        if self._recorder is not None:
-            self._recorder.tick(now, simulation, stack)
+
+    def _closed(self, now: float) -> set[str]:
+        """Devices that are unplugged, or not opened again yet; the guard is told, as by the thread that owns them."""
+        gone = self.simulation.unplugged
+        closed = set()
+        for name, plug in self._plugs.items():
+            before = plug.is_open
+            if plug.step(now, name in gone) != before:
+                self.stack.set_device(name, plug.is_open, now)
+            if not (before and plug.is_open):
+                closed.add(name)
+        return closed
 
     def _unframe(self, device: str, data: bytes) -> Chunk:
         """A CAN frame out of struct can_frame; a byte stream as it is."""

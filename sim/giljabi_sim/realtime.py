@@ -21,10 +21,11 @@ from giljabi.arguments import Parser
 from giljabi.clock import StackClock
 from giljabi.platform import Platform
 from giljabi.types import BadInputError, GiljabiError
+from giljabi_sim.fault_spec import EXAMPLE
 from giljabi_sim.faults import STEPS
 from giljabi_sim.scenario import load_scenario
 from giljabi_sim.simulation import Simulation
-from giljabi_sim.wires import Line, open_line
+from giljabi_sim.wires import Line, open_line, plug_lines
 
 RATE_HZ = 100.0
 LONGEST_STEP = 0.25  # s; a longer pause (a suspended machine) is cut out of the simulated time
@@ -64,6 +65,7 @@ class RealTime:
         self._outcome_due = self._truth_due = self._judge_due = 0.0
         self._final = False
         self._stalls: list[str] = []
+        self._gone: set[str] = set()  # lines that a fault has unplugged
         self._words = {step: run_dir / f"stalled.{step}" for step in STEPS}
         for path in (run_dir / STALLS, *self._words.values()):
             path.unlink(missing_ok=True)
@@ -77,7 +79,9 @@ class RealTime:
     def step(self, now: float) -> None:
         """Reads every line, moves the world to `now` [s since the start], writes every line."""
         received = {name: chunks for name, line in self.lines.items() if (chunks := line.read())}
-        for name, chunks in self.simulation.step(now, received).items():
+        sent = self.simulation.step(now, received)
+        plug_lines(self.lines, self.simulation.unplugged, self._gone)
+        for name, chunks in sent.items():
             self.lines[name].write(chunks)
         self._stall()
         if now >= self._judge_due and not self._final:
@@ -162,6 +166,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--track", metavar="F", help="instead of the scenario's track")
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the scenario's seed")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another value in the scenario")
+    parser.add_argument("--fault", action="append", default=[], metavar="F", help=f"another fault, e.g. '{EXAMPLE}'")
     parser.add_argument("--run-dir", required=True, type=Path, metavar="DIR", help="for links, device URLs and outcome")
     parser.add_argument("--truth", type=Path, metavar="F", help="write the ground truth as JSON lines")
     return parser.parse_args(argv)
@@ -180,7 +185,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _die_with_parent()
     try:
         args = _arguments(argv)
-        scenario = load_scenario(args.scenario, args.set, args.track, args.seed, args.platform)
+        scenario = load_scenario(args.scenario, args.set, args.track, args.seed, args.platform, faults=args.fault)
         shell = RealTime(Simulation(scenario), args.run_dir, args.truth)
     except GiljabiError as e:
         print(str(e).replace("\n", " "), file=sys.stderr)

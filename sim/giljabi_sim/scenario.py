@@ -15,6 +15,7 @@ from giljabi.platform import Platform, find_platform, load_platform, share_dir
 from giljabi.types import BadInputError
 from giljabi.yaml_file import Key, Strict, YamlFile
 from giljabi_sim.expressions import Expression
+from giljabi_sim.fault_spec import Fault, parse_fault
 from giljabi_sim.track import find_track, load_track
 
 Point = tuple[float, float]
@@ -166,24 +167,6 @@ class Actor(Strict):
         return self
 
 
-class Fault(Strict):
-    """Something that goes wrong for a while."""
-
-    what: Literal["silent", "offset"]
-    where: str = Field(description="a sensor, driver or step of the platform file, or `commands`")
-    begin: float = Field(ge=0, description="s")
-    end: float | None = Field(default=None, description="s; default to the end")
-    value: float | None = Field(default=None, description="offset: m to the east (gnss), rad (heading)")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Fault:
-        if self.end is not None and self.end <= self.begin:
-            raise ValueError(f"end {self.end} is not after begin {self.begin}")
-        if (self.what == "offset") != (self.value is not None):
-            raise ValueError("an offset has a value, nothing else has")
-        return self
-
-
 class Assert(Strict):
     """What must hold: once by a time, always, or (neither given) at the end."""
 
@@ -266,8 +249,13 @@ def load_scenario(
     track: str | None = None,
     seed: int | None = None,
     platform: str | None = None,
+    *,
+    faults: Sequence[str] = (),
 ) -> Scenario:
-    """Reads and validates; overrides are `key.path=value`. Raises BadInputError with file:line."""
+    """Reads and validates; overrides are `key.path=value`, faults `key=value ...` beside the file's own.
+
+    Raises BadInputError with file:line.
+    """
     file = YamlFile(find_scenario(name_or_path))
     for text in overrides:
         _override(file, text)
@@ -277,6 +265,8 @@ def load_scenario(
         file.data["seed"] = seed
     if platform is not None:
         file.data["platform"] = platform
+    for text in faults:
+        _add_fault(file, text)
     model = file.validate(ScenarioModel)
     name = model.platform
     beside = file.path.parent / name
@@ -285,6 +275,18 @@ def load_scenario(
     except BadInputError as e:
         raise file.error(("platform",), str(e)) from None
     return Scenario(file, model, load_platform(found))
+
+
+def _add_fault(file: YamlFile, text: str) -> None:
+    """One --fault behind those of the file; raises BadInputError that names the option, not a line."""
+    data = parse_fault(text)
+    try:
+        file.validate(Fault, data, ("--fault",))
+    except BadInputError as e:
+        what = str(e).removeprefix(f"{file.path}:{file.line(())}: ").replace("--fault.", "").replace("--fault", "it")
+        raise BadInputError(f"--fault '{text}': {what}") from None
+    own = file.data.get("faults")
+    file.data["faults"] = [*own, data] if isinstance(own, list) else [data] if own is None else own
 
 
 def _override(file: YamlFile, text: str) -> None:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from giljabi_sim.faults import check_wires
 from giljabi_sim.judge import Judge
 from giljabi_sim.peers import build_peers
-from giljabi_sim.peers.contract import Chunk
+from giljabi_sim.peers.contract import Chunk, Wire
 from giljabi_sim.scenario import Scenario
 from giljabi_sim.world import World
 
@@ -21,19 +22,27 @@ class Simulation:
         self.scenario = scenario
         self.world = World(scenario)
         self.peers = build_peers(scenario.platform, self.world, scenario.model.actors, scenario.model.seed)
+        check_wires(scenario, {name: peer.wire is Wire.CAN for name, peer in self.peers.items()})
         self.judge = Judge(self.world)
 
     def step(self, now: float, received: Mapping[str, Sequence[Chunk]]) -> dict[str, list[Chunk]]:
         """Moves the world to `now`, gives every peer what arrived for it; returns what they send, by driver."""
         self.world.advance(now)
-        commands_lost = self.world.faults.silent("commands")
+        faults, t = self.world.faults, self.world.t
+        received = faults.wire.to_devices(now, t, received)
+        commands_lost = any(received.values()) and faults.silent("commands")
         out: dict[str, list[Chunk]] = {}
         for name, peer in self.peers.items():
             arrived = () if commands_lost else received.get(name, ())
             result = peer.step(now, arrived, self.world)
-            if result.to_send and not self.world.faults.silent(name):
+            if result.to_send and not faults.silent(name):
                 out[name] = list(result.to_send)
-        return out
+        return faults.wire.from_devices(now, t, out)
+
+    @property
+    def unplugged(self) -> frozenset[str]:
+        """Drivers whose line is not there now."""
+        return self.world.faults.wire.gone(self.world.t)
 
     @property
     def fences(self) -> list[list[tuple[float, float]]]:

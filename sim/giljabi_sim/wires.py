@@ -8,7 +8,7 @@ import pty
 import socket
 import struct
 import termios
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -29,8 +29,14 @@ class Line(Protocol):
     def read(self) -> list[Chunk]:
         """What has arrived; never blocks."""
 
-    def write(self, chunks: Sequence[Chunk]) -> None:
-        """Sends; what does not fit is lost, as on a wire nobody reads."""
+    def write(self, chunks: Sequence[Chunk]) -> int:
+        """Sends; what does not fit is lost, as on a wire nobody reads. Returns bytes (CAN: frames) that were taken."""
+
+    def unplug(self) -> None:
+        """The line is gone for the other end, which sees it where the kind of line tells."""
+
+    def plug(self) -> None:
+        """It is there again, at the same URL."""
 
     def close(self) -> None:
         """Closes the descriptors and takes the link away."""
@@ -40,17 +46,31 @@ class PtyLine:
     """A serial line: the slave's path is linked into the run folder."""
 
     def __init__(self, name: str, run_dir: Path) -> None:
+        self._link = run_dir / name
+        self._master = self._slave = -1
+        self.plug()
+        self.url = f"serial:{self._link}?baud=38400"
+
+    def plug(self) -> None:
+        """A new pseudo-terminal behind the same link."""
+        if self._master >= 0:
+            return
         self._master, self._slave = pty.openpty()
         attributes = termios.tcgetattr(self._slave)
         attributes[0] = attributes[1] = attributes[3] = 0  # raw: no echo, no translation, no line editing
         attributes[2] = termios.CS8 | termios.CREAD | termios.CLOCAL
         termios.tcsetattr(self._slave, termios.TCSANOW, attributes)
         os.set_blocking(self._master, False)
-        self._link = run_dir / name
-        if self._link.is_symlink():
-            self._link.unlink()
+        self._link.unlink(missing_ok=True)
         self._link.symlink_to(os.ttyname(self._slave))
-        self.url = f"serial:{self._link}?baud=38400"
+
+    def unplug(self) -> None:
+        """Ends the terminal: whoever has it open sees it hang up."""
+        if self._master >= 0:
+            self._link.unlink(missing_ok=True)
+            os.close(self._slave)
+            os.close(self._master)
+            self._master = self._slave = -1
 
     def read(self) -> list[Chunk]:
         """The slave stays open here too, so a driver may come and go."""
@@ -60,36 +80,54 @@ class PtyLine:
             return []
         return [Chunk(data)] if data else []
 
-    def write(self, chunks: Sequence[Chunk]) -> None:
+    def write(self, chunks: Sequence[Chunk]) -> int:
         """Drops what was not read when the buffer is full, the oldest first."""
         data = b"".join(c.data for c in chunks)
         try:
-            os.write(self._master, data)
+            return os.write(self._master, data)
         except BlockingIOError:
             termios.tcflush(self._slave, termios.TCIFLUSH)
         except OSError:
             pass
+        return 0
 
     def close(self) -> None:
         """Ends the terminal."""
-        os.close(self._slave)
-        os.close(self._master)
-        self._link.unlink(missing_ok=True)
+        self.unplug()
 
 
 class TcpLine:
     """A serial server: listens, one client at a time."""
 
     def __init__(self) -> None:
-        self._server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._server.bind((LOOPBACK, 0))
-        self._server.listen(1)
-        self._server.setblocking(False)
+        self._port = 0
+        self._server: socket.socket | None = None
         self._client: socket.socket | None = None
-        self.url = f"tcp:{LOOPBACK}:{self._server.getsockname()[1]}"
+        self.plug()
+        self.url = f"tcp:{LOOPBACK}:{self._port}"
+
+    def plug(self) -> None:
+        """Listens, the second time on the same port; where somebody took it, nobody can connect."""
+        if self._server is not None:
+            return
+        s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind((LOOPBACK, self._port))
+        s.listen(1)
+        s.setblocking(False)
+        self._server, self._port = s, int(s.getsockname()[1])
+
+    def unplug(self) -> None:
+        """Hangs up and listens no more."""
+        self._drop()
+        if self._server is not None:
+            self._server.close()
+            self._server = None
 
     def read(self) -> list[Chunk]:
         """Takes a new client in the place of the old one."""
+        if self._server is None:
+            return []
         try:
             client, _ = self._server.accept()
         except OSError:
@@ -111,15 +149,16 @@ class TcpLine:
             self._drop()
         return [Chunk(data)] if data else []
 
-    def write(self, chunks: Sequence[Chunk]) -> None:
+    def write(self, chunks: Sequence[Chunk]) -> int:
         """To the client, if there is one."""
         if self._client is not None:
             try:
-                self._client.send(b"".join(c.data for c in chunks))
+                return self._client.send(b"".join(c.data for c in chunks))
             except BlockingIOError:
                 pass
             except OSError:
                 self._drop()
+        return 0
 
     def _drop(self) -> None:
         if self._client is not None:
@@ -128,8 +167,7 @@ class TcpLine:
 
     def close(self) -> None:
         """Hangs up."""
-        self._drop()
-        self._server.close()
+        self.unplug()
 
 
 class UdpLine:
@@ -146,11 +184,19 @@ class UdpLine:
         """Nothing comes back this way."""
         return []
 
-    def write(self, chunks: Sequence[Chunk]) -> None:
+    def write(self, chunks: Sequence[Chunk]) -> int:
         """One datagram for each chunk."""
+        taken = 0
         for c in chunks:
             with contextlib.suppress(OSError):
-                self._socket.sendto(c.data, (LOOPBACK, self._port))
+                taken += self._socket.sendto(c.data, (LOOPBACK, self._port))
+        return taken
+
+    def unplug(self) -> None:
+        """Nobody can see that a sender is gone: it is silent, which is for the caller to do."""
+
+    def plug(self) -> None:
+        """See unplug."""
 
     def close(self) -> None:
         """Closes the socket."""
@@ -199,14 +245,23 @@ class CanLine:
             if not (message.is_error_frame or message.is_remote_frame):
                 out.append(Chunk(bytes(message.data), message.arbitration_id))
 
-    def write(self, chunks: Sequence[Chunk]) -> None:
+    def unplug(self) -> None:
+        """A group has no end that could go: it is silent, which is for the caller to do."""
+
+    def plug(self) -> None:
+        """See unplug."""
+
+    def write(self, chunks: Sequence[Chunk]) -> int:
         """One datagram for each frame."""
         from can import Message
 
+        taken = 0
         for c in chunks:
             message = Message(arbitration_id=c.can_id, data=c.data, is_extended_id=False)
             with contextlib.suppress(OSError):
                 self._out.sendto(self._pack(message), self._group)
+                taken += 1
+        return taken
 
     def close(self) -> None:
         """Leaves the group."""
@@ -218,6 +273,17 @@ def _free_udp_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind((LOOPBACK, 0))
         return int(s.getsockname()[1])
+
+
+def plug_lines(lines: Mapping[str, Line], unplugged: Collection[str], gone: set[str]) -> None:
+    """Takes away and brings back what a fault says; gone: drivers whose line is away, kept by the caller."""
+    for name in sorted({*unplugged} ^ gone):
+        if name in gone:
+            lines[name].plug()
+            gone.discard(name)
+        else:
+            lines[name].unplug()
+            gone.add(name)
 
 
 def open_line(name: str, wire: Wire, kind: str, run_dir: Path) -> Line:

@@ -7,7 +7,7 @@ way data goes: bytes -> drivers -> estimate -> track -> plan -> control -> guard
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from giljabi.platform import Platform
@@ -33,6 +33,7 @@ from giljabi.types import (
 
 if TYPE_CHECKING:
     from giljabi_drivers.contract import Driver, Received
+    from giljabi_drivers.transport_base import Framing
 
 
 class Periodic:
@@ -84,11 +85,16 @@ def merge_joints(old: JointState | None, new: JointState) -> JointState:
 class Stack:
     """Drivers, estimator, tracker, planner, controller, supervisor and guard of one platform."""
 
-    def __init__(self, platform: Platform) -> None:
-        """Builds every part that the platform file names; raises BadInputError with file:line."""
+    def __init__(self, platform: Platform, framings: Mapping[str, Framing] | None = None) -> None:
+        """Builds every part that the platform file names; raises BadInputError with file:line.
+
+        framings: how frames look on a device's transport, by driver, where its table says otherwise.
+        """
         self.platform = platform
         self.drivers: dict[str, Driver] = {name: build_driver(platform, name) for name in platform.model.drivers}
         tables = [table for d in self.drivers.values() if (table := d.encode_table()) is not None]
+        tables = [replace(table, framing=(framings or {}).get(table.device, table.framing)) for table in tables]
+        self._commanded = frozenset(table.device for table in tables)
         self.guard = build_guard(platform, tables)
         self._slots = feedback_slots(platform)
         self._hold = DegradedHold()
@@ -124,6 +130,11 @@ class Stack:
     def set_fences(self, fences: Sequence[Sequence[tuple[float, float]]]) -> None:
         """Hands the guard polygons in map to stay inside."""
         self.guard.set_fences(fences)
+
+    def set_device(self, device: str, is_open: bool, now: float) -> None:
+        """Says that a device is open or gone; one that takes no commands is not the guard's affair."""
+        if device in self._commanded:
+            self.guard.set_device(device, is_open, now)
 
     def arm(self, now: float) -> Sequence[str]:
         """Arms the guard; returns the reasons against it, empty when armed."""
