@@ -6,13 +6,15 @@ PLATFORM ?= ship
 ARGS ?=
 PARTS ?=
 FUZZ ?= 30
+RUNS ?= 1000000
+MINUTES ?= 1
 VENV := $(CURDIR)/.venv
 BIN := $(VENV)/bin
 EXTRAS := ros,operator,dev
 
 CPP_SOURCES := $(shell find cpp_ext -name '*.cpp' -o -name '*.hpp' -o -name CMakeLists.txt)
 
-.PHONY: help install run test lint fuzz soak bench format clean
+.PHONY: help install run test lint fuzz properties soak bench format clean
 
 help:  ## this list
 	@echo "usage: make TARGET [PLATFORM=ship] [ARGS='...'] [PARTS='...']"
@@ -29,7 +31,10 @@ test: $(VENV)/built  ## all tests; a choice by PARTS='cpp core sim ros'
 lint: $(VENV)/built  ## ruff, mypy, clang-format, stubs, version numbers
 	@scripts/lint.sh
 
-fuzz: $(VENV)/built  ## the property tests, each with FUZZ=30 times as many examples
+fuzz: $(VENV)/built  ## coverage-guided, each target RUNS=1000000 inputs or MINUTES=1; some by ARGS='nmea can_driver'
+	@RUNS=$(RUNS) MINUTES=$(MINUTES) scripts/fuzz.sh $(ARGS)
+
+properties: $(VENV)/built  ## the property tests, each with FUZZ=30 times as many examples
 	@GILJABI_FUZZ=$(FUZZ) $(BIN)/python -m pytest $(or $(ARGS),tests)
 
 soak: $(VENV)/built  ## start the stack and end it at random moments, 100 times; nothing may be left

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# usage: scripts/test.sh [PART]...      parts: cpp sanitize core drivers sim ros browser launch packaging
+# usage: scripts/test.sh [PART]...      parts: cpp sanitize core drivers fuzz sim ros browser launch packaging
 # Runs the tests part by part, quick ones first; all parts run even when one fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -29,7 +29,7 @@ needs_doctest() { echo '#include <doctest/doctest.h>' | "${CXX:-c++}" -E -x c++ 
 
 if [ $# -gt 0 ]; then wanted=("$@"); else
   wanted=(cpp sanitize)
-  for folder in core drivers sim ros browser launch packaging; do
+  for folder in core drivers fuzz sim ros browser launch packaging; do
     ! compgen -G "tests/$folder/test_*.py" >/dev/null || wanted+=("$folder")
   done
 fi

@@ -31,7 +31,7 @@ def data_dir() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`make fuzz`: the property tests alone, each with GILJABI_FUZZ times as many examples."""
+    """`make properties`: the property tests alone, each with GILJABI_FUZZ times as many examples."""
     factor = int(os.environ.get("GILJABI_FUZZ", "0"))
     if not factor:
         return

@@ -1,0 +1,126 @@
+// Encode tables of any content are refused with a reason or give messages that their receiver reads back.
+#include "giljabi/codecs/wire.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "fuzz.hpp"
+
+using namespace giljabi::codecs;
+
+namespace {
+
+const std::vector<WireChannel> kChannels{{"rudder", -0.6, 0.6}, {"throttle", -9000.0, 4500.0}};
+
+WireField field(FuzzedDataProvider& in) {
+  WireField f;
+  f.actuator = in.PickValueInArray({"rudder", "throttle", "nobody", ""});
+  f.scale = in.ConsumeBool() ? in.ConsumeFloatingPointInRange<double>(-1e3, 1e3)
+                             : in.ConsumeFloatingPoint<double>();
+  f.offset = in.ConsumeBool() ? 0.0 : in.ConsumeFloatingPoint<double>();
+  f.start_bit = in.ConsumeIntegralInRange<int>(-2, 70);
+  f.length = in.ConsumeIntegralInRange<int>(-1, 65);
+  f.is_signed = in.ConsumeBool();
+  f.big_endian = in.ConsumeBool();
+  f.decimals = in.ConsumeIntegralInRange<int>(-1, 8);
+  f.source = in.PickValueInArray({FieldSource::value, FieldSource::armed, FieldSource::constant});
+  return f;
+}
+
+EncodeTable table(FuzzedDataProvider& in) {
+  EncodeTable t;
+  t.device = "device";
+  const bool can = in.ConsumeBool();
+  t.protocol = can ? Protocol::can : Protocol::nmea;
+  t.framing = can ? in.PickValueInArray({Framing::socketcan, Framing::can_msgpack}) : Framing::raw;
+  WireMessage m;
+  m.name = "m";
+  m.period_s = in.ConsumeBool() ? 0.1 : in.ConsumeFloatingPoint<double>();
+  for (int n = in.ConsumeIntegralInRange<int>(0, 3); n > 0; --n) m.fields.push_back(field(in));
+  if (can) {
+    m.can_id = in.ConsumeIntegralInRange<int>(-1, 0x20000000);
+    m.extended = in.ConsumeBool();
+    m.size = in.ConsumeIntegralInRange<int>(-1, 9);
+    if (in.ConsumeBool())
+      m.counter = WireCounter{in.ConsumeIntegralInRange<int>(0, 63), in.ConsumeIntegralInRange<int>(0, 9),
+                              in.ConsumeBool()};
+    m.checksum.kind =
+        in.PickValueInArray({ChecksumKind::none, ChecksumKind::toyota, ChecksumKind::crc8_j1850});
+    m.checksum.start_bit = in.ConsumeIntegralInRange<int>(0, 63);
+  } else {
+    m.text_template = in.ConsumeRandomLengthString(90);
+    if (in.ConsumeBool()) m.text_template = "$AGROR,{rudder},{A|V}" + m.text_template;
+  }
+  t.messages.push_back(m);
+  return t;
+}
+
+// Bits of the payload by the DBC's numbering, written anew: walks from the most significant bit.
+std::uint64_t read_back(const WireField& f, const std::uint8_t* data) {
+  std::uint64_t raw = 0;
+  for (int i = 0; i < f.length; ++i) {
+    int at = 0;
+    if (f.big_endian) {
+      const int from_msb =
+          8 * (f.start_bit / 8) + 7 - f.start_bit % 8 + i;  // counted from bit 7 of byte 0 on
+      at = 8 * (from_msb / 8) + 7 - from_msb % 8;
+    } else {
+      at = f.start_bit + f.length - 1 - i;
+    }
+    raw = raw << 1 | ((data[at / 8] >> (at % 8)) & 1U);
+  }
+  return raw;
+}
+
+void check_nmea(const std::uint8_t* out, std::size_t n) {
+  PROMISE(n <= 82 && n >= 5 && out[n - 5] == '*' && out[n - 2] == '\r' && out[n - 1] == '\n');
+  unsigned parity = 0;
+  for (std::size_t i = 1; i + 5 < n; ++i) {
+    PROMISE(out[i] >= 0x20 && out[i] <= 0x7E && out[i] != '*');
+    parity ^= out[i];
+  }
+  char sum[4];
+  std::snprintf(sum, sizeof sum, "%02X", parity);
+  PROMISE(std::memcmp(sum, out + n - 4, 2) == 0);
+}
+
+void check_can(const WireMessage& m, const double* values, const std::uint8_t* out) {
+  PROMISE(out[4] == m.size);
+  for (const WireField& f : m.fields) {
+    if (f.source != FieldSource::value || f.offset != 0.0) continue;
+    const double wanted = values[f.actuator == "rudder" ? 0 : 1] * f.scale;
+    const double full = std::ldexp(1.0, f.is_signed ? f.length - 1 : f.length);
+    if (!(std::abs(wanted) < 1e9 && wanted < full - 1.0 && wanted > (f.is_signed ? -full : 0.0))) continue;
+    std::uint64_t raw = read_back(f, out + 8);
+    if (f.is_signed && (raw >> (f.length - 1)) != 0) raw |= ~0ULL << f.length;
+    PROMISE(std::abs(static_cast<double>(static_cast<std::int64_t>(raw)) - wanted) <= 0.5 + 1e-6);
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  FuzzedDataProvider in(data, size);
+  const EncodeTable t = table(in);
+  try {
+    const WireEncoder encoder(t, kChannels);
+    const double values[2] = {
+        in.ConsumeFloatingPointInRange<double>(-0.6, 0.6),
+        in.ConsumeBool() ? std::nan("") : in.ConsumeFloatingPointInRange<double>(-9000, 4500)};
+    std::uint8_t out[kMaxFrameBytes] = {};
+    const std::size_t n =
+        encoder.encode(0, values, in.ConsumeBool(), in.ConsumeIntegral<std::uint32_t>(), out);
+    PROMISE(n <= kMaxFrameBytes);
+    if (n == 0) return 0;
+    if (t.protocol == Protocol::nmea)
+      check_nmea(out, n);
+    else if (t.framing == Framing::socketcan)
+      check_can(t.messages[0], values, out);
+  } catch (const std::invalid_argument& e) {
+    PROMISE(std::string(e.what()).size() > 10);
+  }
+  return 0;
+}

@@ -1,0 +1,110 @@
+"""Inputs to begin with: real recordings where there are any, else our own files, in each target's own form."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import can
+
+from giljabi.platform import share_dir
+from giljabi_drivers.can_frames import pack_msgpack, pack_socketcan
+from giljabi_drivers.contract import Received
+from giljabi_drivers.recordings import read_recording
+
+ROOT = Path(__file__).resolve().parents[2]
+HARBOUR, BLOCK = ROOT / "examples/data/harbour.nmea.gz", ROOT / "examples/data/block.candump.gz"
+NMEA_HEAD = b"\x01\x10"  # options of the nmea targets; of `recording`, a .log
+
+
+def nmea(data_dir: Path | None) -> Iterator[bytes]:
+    """Pieces of logs."""
+    for path in sorted((data_dir / "nmea").glob("*.log")) if data_dir else ():
+        content = path.read_bytes()
+        for at in range(0, min(len(content), 20000), 1000):
+            yield NMEA_HEAD + content[at : at + 1000]
+    yield NMEA_HEAD + gzip.decompress(HARBOUR.read_bytes())[:1500]
+
+
+def ais(data_dir: Path | None) -> Iterator[bytes]:
+    """Payloads, one a line, moved so that the target's mapping gives them back."""
+    paths = sorted((data_dir / "nmea").glob("*ais*.log")) if data_dir else []
+    text = b"".join(p.read_bytes() for p in paths) + gzip.decompress(HARBOUR.read_bytes())
+    lines = [m.group(1) for m in re.finditer(rb"VDM,\d,\d,\d?,[AB]?,([^,]+),", text)]
+    for at in range(0, min(len(lines), 400), 4):
+        yield b"\n".join(bytes((b - 48) % 72 for b in x) for x in lines[at : at + 4])
+
+
+def trace(count: int) -> list[Received]:
+    """The first frames of our own CAN trace."""
+    return [r for r, _ in zip(read_recording(BLOCK), range(count), strict=False)]
+
+
+def can_driver(data_dir: Path | None) -> Iterator[bytes]:
+    """Frames with right checksums."""
+    for at in range(0, 400, 40):
+        part = trace(at + 40)[at:]
+        yield b"".join(r.can_id.to_bytes(2, "big") + bytes([len(r.data)]) + r.data for r in part)
+
+
+def can_datagram(data_dir: Path | None) -> Iterator[bytes]:
+    """The two kinds of datagrams."""
+    for r in trace(3):
+        yield from (pack_msgpack(r), pack_socketcan(r))
+
+
+def recording(data_dir: Path | None) -> Iterator[bytes]:
+    """Logs, and one trace in each format, written by python-can."""
+    for data in list(nmea(data_dir))[::40]:
+        yield bytes([0]) + data[2:]
+    yield bytes([1]) + gzip.decompress(BLOCK.read_bytes())[:1500]
+    with tempfile.TemporaryDirectory() as folder:
+        for k, suffix in ((2, ".asc"), (3, ".trc"), (4, ".blf")):
+            path = Path(folder) / f"seed{suffix}"
+            with can.Logger(path) as log:
+                for r in trace(30):
+                    log(
+                        can.Message(
+                            timestamp=r.t, arbitration_id=r.can_id, data=r.data, is_extended_id=False, channel=1
+                        )
+                    )
+            yield bytes([k]) + path.read_bytes()
+
+
+def dbc(data_dir: Path | None) -> Iterator[bytes]:
+    """Messages one by one behind a head of their own, and the attributes."""
+    head = b'VERSION ""\n\nNS_ :\n\nBS_:\n\nBU_: XXX VEHICLE COMPUTER\n\n'
+    for path in sorted((share_dir() / "config/dbc").glob("*.dbc")):
+        blocks = re.split(rb"\n(?=BO_ |CM_ |BA_|VAL_ )", path.read_bytes())
+        messages = [b for b in blocks if b.startswith(b"BO_ ")]
+        for m in messages:
+            yield b"\x00" + head + m + b"\n"
+        rest = b"\n".join(b for b in blocks[1:] if not b.startswith(b"BO_ "))
+        yield b"\x00" + head + messages[0] + b"\n" + rest[:3000] + b"\n"
+
+
+def files(pattern: str) -> Iterator[bytes]:
+    """Our own files, whole."""
+    for path in sorted((share_dir() / "config").glob(pattern)):
+        yield b"\x00" + path.read_bytes()
+
+
+def seeds(name: str, data_dir: Path | None) -> list[bytes]:
+    """Seeds of one target; unknown targets begin with nothing."""
+    if name in ("nmea", "nmea_driver", "nmea_decode"):
+        return list(nmea(data_dir))
+    if name in ("platform_file", "scenario_file"):
+        return list(files(f"{name.removesuffix('_file')}s/*.yaml"))
+    own = {"ais": ais, "can_driver": can_driver, "can_datagram": can_datagram, "recording": recording, "dbc": dbc}
+    return list(own[name](data_dir)) if name in own else []
+
+
+if __name__ == "__main__":  # usage: python tests/fuzz/seeds.py TARGET FOLDER [RECORDINGS]
+    target, folder = sys.argv[1], Path(sys.argv[2])
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, data in enumerate(seeds(target, Path(sys.argv[3]) if len(sys.argv) > 3 else None)):
+        (folder / f"seed-{i:04d}").write_bytes(data)
