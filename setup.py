@@ -190,11 +190,12 @@ setup(
         "ros": [f"{r}; {ROS_ON_PYPI}" for r in ROS],
         "operator": ["starlette>=0.37", "uvicorn>=0.27"],
         "mf4": ["asammdf"],
-        "test": ["pytest", "hypothesis"],
+        "test": ["pytest", "hypothesis", "autosar-e2e>=1.0"],
         "dev": [
             "pytest>=7.4",
             "pytest-timeout",
             "hypothesis",
+            "autosar-e2e>=1.0",  # tests: the AUTOSAR E2E profiles by another implementation
             "ruff",
             "mypy",
             "clang-format>=18",

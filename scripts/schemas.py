@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/scenario.schema.json and docs/platform.schema.json; --check says whether they are up to date."""
+"""Writes the JSON schemas of docs/ (scenario, platform, options of a can driver); --check: are they up to date?"""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ import sys
 from pathlib import Path
 
 from giljabi.platform import PlatformModel
+from giljabi_drivers.can import CanOptions
 from giljabi_sim.scenario import ScenarioModel
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-SCHEMAS = {"scenario.schema.json": ScenarioModel, "platform.schema.json": PlatformModel}
+SCHEMAS = {
+    "scenario.schema.json": ScenarioModel,
+    "platform.schema.json": PlatformModel,
+    "can_options.schema.json": CanOptions,  # `options` of a driver of kind can
+}
 
 
 def texts() -> dict[str, str]:

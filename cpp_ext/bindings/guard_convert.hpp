@@ -70,6 +70,34 @@ inline codecs::WireField to_field(pybind11::handle o) {
   return f;
 }
 
+inline codecs::WireCounter to_counter(pybind11::handle o) {
+  const pybind11::object max = o.attr("max");
+  return {get<int>(o, "start_bit"), get<int>(o, "length"), get<bool>(o, "big_endian"),
+          max.is_none() ? -1 : max.cast<long long>()};
+}
+
+inline codecs::WireChecksum to_checksum(pybind11::handle o) {
+  codecs::WireChecksum c;
+  c.kind = get<std::string>(o, "kind");
+  c.start_bit = get<int>(o, "start_bit");
+  c.length = get<int>(o, "length");
+  c.big_endian = get<bool>(o, "big_endian");
+  c.data_id = get<std::vector<std::uint64_t>>(o, "data_id");
+  c.mode = get<std::string>(o, "mode");
+  if (const pybind11::object form = o.attr("crc"); !form.is_none()) {
+    c.crc = {get<int>(form, "width"),
+             get<std::uint64_t>(form, "polynomial"),
+             get<std::uint64_t>(form, "init"),
+             get<std::uint64_t>(form, "xorout"),
+             get<bool>(form, "reflect"),
+             get<int>(form, "id_bytes"),
+             get<std::string>(form, "id_at") == "end",
+             get<std::string>(form, "id_order") == "high_first",
+             get<std::vector<int>>(form, "skip")};
+  }
+  return c;
+}
+
 inline codecs::WireMessage to_message(pybind11::handle o) {
   codecs::WireMessage m;
   m.name = get<std::string>(o, "name");
@@ -81,19 +109,12 @@ inline codecs::WireMessage to_message(pybind11::handle o) {
   m.can_id = get<long long>(o, "can_id");
   m.extended = get<bool>(o, "extended");
   m.size = get<int>(o, "size");
+  m.fd = get<bool>(o, "fd");
+  m.bitrate_switch = get<bool>(o, "bitrate_switch");
   if (const pybind11::object c = o.attr("counter"); !c.is_none()) {
-    m.counter =
-        codecs::WireCounter{get<int>(c, "start_bit"), get<int>(c, "length"), get<bool>(c, "big_endian")};
+    m.counter = to_counter(c);
   }
-  const pybind11::object c = o.attr("checksum");
-  m.checksum.kind = choose<codecs::ChecksumKind>("checksum", get<std::string>(c, "kind"),
-                                                 {{"none", codecs::ChecksumKind::none},
-                                                  {"toyota", codecs::ChecksumKind::toyota},
-                                                  {"crc8_j1850", codecs::ChecksumKind::crc8_j1850},
-                                                  {"xor8", codecs::ChecksumKind::xor8}});
-  m.checksum.start_bit = get<int>(c, "start_bit");
-  m.checksum.length = get<int>(c, "length");
-  m.checksum.big_endian = get<bool>(c, "big_endian");
+  m.checksum = to_checksum(o.attr("checksum"));
   return m;
 }
 
@@ -108,7 +129,8 @@ inline codecs::EncodeTable to_table(pybind11::handle o) {
   t.framing = choose<codecs::Framing>("framing", get<std::string>(o, "framing"),
                                       {{"raw", codecs::Framing::raw},
                                        {"socketcan", codecs::Framing::socketcan},
-                                       {"can_msgpack", codecs::Framing::can_msgpack}});
+                                       {"can_msgpack", codecs::Framing::can_msgpack},
+                                       {"slcan", codecs::Framing::slcan}});
   return t;
 }
 

@@ -42,7 +42,7 @@ GuardConfig config() {
   m.fields = {steering, enable};
   m.can_id = 1;
   m.counter = codecs::WireCounter{27, 4, true};
-  m.checksum = {codecs::ChecksumKind::crc8_j1850, 63, 8, true};
+  m.checksum = {"crc8_j1850", 63, 8, true, {}, "both", {}};
   GuardConfig c;
   c.actuators = {{"steering", -0.5, 0.5, 0.8, 0.0, 0.2, 0.5}};
   c.tables = {{"vehicle", codecs::Protocol::can, {m}, codecs::Framing::socketcan}};

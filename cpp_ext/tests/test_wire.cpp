@@ -55,18 +55,33 @@ std::string fixed(double v, int decimals) {
 
 }  // namespace
 
-TEST_CASE("CRC-8 SAE J1850: check value of the catalogue") {
-  Crc8J1850 crc;
-  for (const char c : std::string("123456789")) {
-    crc.add(static_cast<std::uint8_t>(c));
-  }
-  CHECK(crc.value() == 0x4B);
+TEST_CASE("CRC: check values of the catalogue, over 123456789") {
+  const auto check = [](const CrcForm& form) {
+    const Crc crc("test", form);
+    std::uint64_t r = crc.start();
+    for (const char c : std::string("123456789")) {
+      r = crc.add(r, static_cast<std::uint8_t>(c));
+    }
+    return crc.end(r);
+  };
+  CHECK(check({8, 0x1D, 0xFF, 0xFF, false}) == 0x4B);                                // SAE J1850
+  CHECK(check({8, 0x2F, 0xFF, 0xFF, false}) == 0xDF);                                // AUTOSAR
+  CHECK(check({16, 0x1021, 0xFFFF, 0, false}) == 0x29B1);                            // IBM-3740
+  CHECK(check({32, 0xF4ACFB13, 0xFFFFFFFF, 0xFFFFFFFF, true}) == 0x1697D06A);        // AUTOSAR
+  CHECK(check({64, 0x42F0E1EBA9EA3693, ~0ULL, ~0ULL, true}) == 0x995DC9BBDF1939FA);  // XZ
+  CHECK(check({4, 0x3, 0, 0, true}) == 0x7);                                         // G-704
+  CHECK(check({5, 0x09, 0x09, 0, false}) == 0x00);                                   // EPC-C1G2
 }
 
 TEST_CASE("toyota checksum by hand") {
   // 8 + 0x02 + 0xE4 + 0x80 = 0x16E; the last byte is left out
   const std::uint8_t data[8] = {0x80, 0, 0, 0, 0, 0, 0, 0xFF};
-  CHECK(can_checksum(ChecksumKind::toyota, 0x2E4, data, 8, 7) == 0x6E);
+  WireChecksum c;
+  c.kind = "toyota";
+  c.start_bit = 63;
+  const CanCheck check("m", c, {}, 0x2E4, false, 8);
+  CHECK(check.value(data) == 0x6E);
+  CHECK(!check.ok(data));
 }
 
 TEST_CASE("bits by hand: Intel and Motorola") {

@@ -19,6 +19,7 @@ from giljabi.platform import Platform
 from giljabi.types import NAN, Array, BadInputError, Detections, Imu, JointState, Kind, Sample
 from giljabi.wire import EncodeTable
 from giljabi.yaml_file import Strict
+from giljabi_drivers.can_checks import KINDS, MessageOptions, known_kind, next_counter, set_options
 from giljabi_drivers.can_commands import SignalCommand, build_table
 from giljabi_drivers.contract import DriverStats, Received, StepResult
 from giljabi_drivers.dbc import Database, Message, find_dbc, load_dbc
@@ -34,8 +35,12 @@ class CanOptions(Strict):
     """`options` of a can driver."""
 
     dbc: str
-    checksum: Literal["toyota", "crc8_j1850", "none"] = Option(
-        default="none", description="of messages with a CHECKSUM signal, unless the DBC says otherwise"
+    checksum: str = Option(
+        default="none",
+        description=f"of messages with a CHECKSUM signal, unless the DBC says otherwise: {', '.join(KINDS)}",
+    )
+    messages: dict[str, MessageOptions] = Option(
+        default_factory=dict, description="by name: checksum, counter, period; what is not named is the DBC's"
     )
     bus: int | None = Option(default=None, ge=0, description="listen to this bus only")
     steering_ratio: float = Option(default=1.0, gt=0, description="steering wheel to road wheel")
@@ -52,9 +57,7 @@ class _Listener:
 
     message: Message
     take: Callable[[bytes, float], None] | None
-    counter_mask: int = 0
-    counter_shift: int = 0
-    counter_order: Literal["big", "little"] = "big"
+    counted: bool = False
 
 
 class CanDriver:
@@ -72,7 +75,7 @@ class CanDriver:
             if dbc is not None:
                 raise
             raise platform.error(("drivers", name, "options", "dbc"), str(e)) from None
-        self.database: Database = load_dbc(path, self._options.checksum)
+        self.database: Database = self._load(path, strict=dbc is None)
         self._watch = SensorWatch(platform, name)
         self._table = build_table(platform, name, self._options.commands, self.database, strict=dbc is None)
         actuator_of = {c.message: n for n, c in self._options.commands.items()}
@@ -88,6 +91,28 @@ class CanDriver:
         self._out: list[Sample] = []
         self._missing: dict[str, str] = {}
         self._listeners = self._listen()
+
+    def _load(self, path: Path, strict: bool) -> Database:
+        """The database with what the platform file says of its messages; BadInputError with file and line.
+
+        strict: False lets messages be absent, as in the database of a recording.
+        """
+        options, key = self._options, ("drivers", self.name, "options")
+        try:
+            known_kind(options.checksum)
+        except BadInputError as e:
+            raise self._platform.error((*key, "checksum"), str(e)) from None
+        database = load_dbc(path, options.checksum)
+        for name, o in options.messages.items():
+            m = database.by_name.get(name)
+            try:
+                if m is not None:
+                    set_options(m, o, options.checksum)
+                elif strict:
+                    raise BadInputError(f"{database.path.name} has no message '{name}'")
+            except BadInputError as e:
+                raise self._platform.error((*key, "messages", name), f"{name}: {e}") from None
+        return database
 
     # --- contract -----------------------------------------------------------------------------------
 
@@ -112,7 +137,7 @@ class CanDriver:
                 stats.reject("short")
             elif not message.checksum_ok(r.data if len(r.data) == message.size else r.data[: message.size]):
                 stats.reject("checksum")
-            elif listener.counter_mask and not self._counter_ok(listener, r):
+            elif listener.counted and not self._counter_ok(listener, r):
                 stats.reject("counter_repeated")
             else:
                 stats.accepted += 1
@@ -142,12 +167,14 @@ class CanDriver:
 
     def _counter_ok(self, listener: _Listener, r: Received) -> bool:
         """False for a repeated counter: the sender is stuck, or the frame was sent twice; skips are noted."""
-        data = r.data[: listener.message.size]
-        value = (int.from_bytes(data, listener.counter_order) >> listener.counter_shift) & listener.counter_mask
-        key = (r.bus, listener.message.key)
+        m = listener.message
+        if m.counter is None or m.counter_field is None:
+            return True
+        value = m.counter_field.raw(r.data[: m.size]) & m.counter_field.mask
+        key = (r.bus, m.key)
         last = self._counters.get(key)
         self._counters[key] = value
-        if last is None or value == (last + 1) & listener.counter_mask:
+        if last is None or value == next_counter(m.counter, last):
             return True
         if value == last:
             return False
@@ -180,13 +207,9 @@ class CanDriver:
         out = {}
         commands = {c.message for c in self._options.commands.values()}
         for m in self.database.by_key.values():
-            if m.name not in takers and (m.checksum == "none" or m.name in commands):
+            if m.name not in takers and (m.checker is None or m.name in commands):
                 continue
-            listener = out[m.key] = _Listener(m, takers.get(m.name))
-            counter = m.fields.get("COUNTER")
-            if counter is not None and m.name in takers:
-                listener.counter_mask, listener.counter_shift = counter.mask, counter.shift
-                listener.counter_order = "big" if counter.big_endian else "little"
+            out[m.key] = _Listener(m, takers.get(m.name), m.name in takers or m.name in self._options.messages)
         return out
 
     def _give(self, sample: Sample) -> None:

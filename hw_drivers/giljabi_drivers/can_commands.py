@@ -9,7 +9,7 @@ from pydantic import Field as Option
 
 from giljabi.platform import Actuator, Platform
 from giljabi.types import BadInputError
-from giljabi.wire import EncodeTable, WireChecksum, WireCounter, WireField, WireMessage
+from giljabi.wire import EncodeTable, WireField, WireMessage
 from giljabi.yaml_file import Strict
 from giljabi_drivers.dbc import Database, Message
 
@@ -87,17 +87,11 @@ def _message(
                 )
             )  # fmt: skip
         periods.append(c.period_s or m.cycle_s or PERIOD_S)
-    checksum, counter = WireChecksum(), None
-    if m.checksum in ("toyota", "crc8_j1850"):
-        f = m.fields["CHECKSUM"]
-        kind: Literal["toyota", "crc8_j1850"] = "toyota" if m.checksum == "toyota" else "crc8_j1850"
-        checksum = WireChecksum(kind, f.start, f.length, f.big_endian)
-    if "COUNTER" in m.fields:
-        f = m.fields["COUNTER"]
-        counter = WireCounter(f.start, f.length, f.big_endian)
+    if m.unchecked:
+        raise platform.error((*key, next(iter(parts)), "message"), m.unchecked)
     return WireMessage(
-        m.name, min(periods), tuple(fields), can_id=m.can_id, extended=m.extended, size=m.size, counter=counter,
-        checksum=checksum,
+        m.name, min(periods), tuple(fields), can_id=m.can_id, extended=m.extended, size=m.size, fd=m.fd,
+        bitrate_switch=m.bitrate_switch, counter=m.counter, checksum=m.check,
     )  # fmt: skip
 
 

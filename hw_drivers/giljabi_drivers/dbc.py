@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from giljabi._core.can import Checksum
 from giljabi.platform import share_dir
 from giljabi.types import BadInputError
+from giljabi.wire import WireChecksum, WireCounter
+from giljabi_drivers.can_checks import default_checks
 
 # Factor to SI by the DBC's unit string; the empty string is looked up under what the signal usually has.
 SI: dict[str, dict[str, float]] = {
@@ -22,38 +25,6 @@ SI: dict[str, dict[str, float]] = {
     "length": {"m": 1.0, "cm": 1e-2, "mm": 1e-3},
 }
 SIGNAL = re.compile(r"\s*SG_\s+\w+\s*(m\d*M?|M)?\s*:\s*\d+\|\d+@[01][+-]\s*\([^,]+,[^)]+\)\s*\[[^|]*\|[^]]*\]\s*\".*\"")
-CHECKSUM_KINDS = ("toyota", "crc8_j1850", "none")
-MAKERS = {"toyota": "toyota", "lexus": "toyota"}  # begin of a file's name, as in opendbc → checksum of its messages
-
-
-def _j1850_table() -> bytes:
-    table = bytearray(256)
-    for i in range(256):
-        crc = i
-        for _ in range(8):
-            crc = ((crc << 1) ^ 0x1D) & 0xFF if crc & 0x80 else crc << 1
-        table[i] = crc
-    return bytes(table)
-
-
-_J1850 = _j1850_table()
-
-
-def crc8_j1850(data: bytes) -> int:
-    """CRC of SAE J1850: polynomial 0x1D, start 0xFF, final exclusive or 0xFF; "123456789" gives 0x4B."""
-    crc = 0xFF
-    for b in data:
-        crc = _J1850[crc ^ b]
-    return crc ^ 0xFF
-
-
-def toyota_checksum(can_id: int, data: bytes) -> int:
-    """Low byte of length, identifier bytes and all data bytes; `data` is without the checksum byte."""
-    total = len(data) + 1 + sum(data)
-    while can_id:
-        total += can_id & 0xFF
-        can_id >>= 8
-    return total & 0xFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +61,15 @@ class Message:
     extended: bool
     size: int
     cycle_s: float  # 0: not given
-    checksum: str  # kind, "none" when the message has no CHECKSUM signal
-    checksum_byte: int
-    axes: str
+    axes: str = ""
     fields: dict[str, Field] = field(default_factory=dict)
+    check: WireChecksum = field(default_factory=WireChecksum)  # of kind "none" when frames cannot be checked
+    checker: Checksum | None = None  # the same, compiled
+    counter: WireCounter | None = None
+    counter_field: Field | None = None
+    unchecked: str = ""  # why the checksum that it should have cannot be computed
+    fd: bool = False
+    bitrate_switch: bool = False
     whole: Any = None  # cantools's message, for what `fields` cannot hold
 
     def signals(self, data: bytes) -> dict[str, float]:
@@ -111,11 +87,7 @@ class Message:
 
     def checksum_ok(self, data: bytes) -> bool:
         """Whether the frame's checksum is right; data is as long as the message."""
-        if self.checksum == "none":
-            return True
-        rest = data[: self.checksum_byte] + data[self.checksum_byte + 1 :]
-        wanted = toyota_checksum(self.can_id, rest) if self.checksum == "toyota" else crc8_j1850(rest)
-        return data[self.checksum_byte] == wanted
+        return self.checker is None or self.checker.ok(data)
 
     def si(self, name: str, quantity: str, usual_unit: str) -> Callable[[bytes], float] | None:
         """Reader of a signal in SI, or None when the message has no such signal; BadInputError on a strange unit."""
@@ -162,11 +134,6 @@ def find_dbc(name: str | Path, beside: Path | None = None) -> Path:
     raise BadInputError(f"no database '{name}'; a file in config/dbc or a path is expected")
 
 
-def maker_checksum(path: Path) -> str:
-    """Kind of checksum that a database's file name tells, as opendbc names its files; "none" when it tells none."""
-    return next((kind for start, kind in MAKERS.items() if path.name.lower().startswith(start)), "none")
-
-
 def load_dbc(path: Path, default_checksum: str = "none") -> Database:
     """Reads a DBC; raises BadInputError `file:line: what` when it cannot be read.
 
@@ -202,9 +169,10 @@ def load_dbc(path: Path, default_checksum: str = "none") -> Database:
 
 def _add(database: Database, m: Any, default_checksum: str) -> None:
     attributes = m.dbc.attributes if m.dbc else {}
-    text = {n: str(attributes[n].value) for n in ("ChecksumKind", "Axes") if n in attributes}
-    out = Message(m.name, m.frame_id, m.is_extended_frame, m.length, (m.cycle_time or 0) / 1e3, "none", 0, "")
-    out.axes, out.whole = text.get("Axes", ""), m
+    text = {n: str(attributes[n].value) for n in ("ChecksumKind", "ChecksumDataId", "Axes") if n in attributes}
+    out = Message(m.name, m.frame_id, m.is_extended_frame, m.length, (m.cycle_time or 0) / 1e3)
+    out.axes, out.whole, out.fd = text.get("Axes", ""), m, bool(m.is_fd) or m.length > 8
+    out.bitrate_switch = out.fd and str(getattr(attributes.get("CANFD_BRS"), "value", 0)) == "1"
     for s in m.signals:
         big = s.byte_order == "big_endian"
         first = 8 * (s.start // 8) + 7 - s.start % 8 if big else s.start  # bits before the signal, in its own order
@@ -217,22 +185,14 @@ def _add(database: Database, m: Any, default_checksum: str) -> None:
         scale, offset, unit = float(s.scale), float(s.offset), str(s.unit or "")
         mask = (1 << s.length) - 1
         out.fields[s.name] = Field(s.name, s.start, s.length, big, bool(s.is_signed), scale, offset, unit, shift, mask)
-    _set_checksum(database, out, text.get("ChecksumKind", default_checksum))
+    try:
+        default_checks(out, default_checksum, text)
+    except BadInputError as e:
+        raise BadInputError(f"{database.path}: {m.name}: {e}") from None
+    if out.unchecked:
+        database.notes.append(f"{database.path}: {m.name} is not checked: {out.unchecked}")
     if out.key in database.by_key:
         database.notes.append(f"{database.path}: {m.name} has the identifier of {database.by_key[out.key].name}")
         return
     database.by_key[out.key] = out
     database.by_name.setdefault(out.name, out)
-
-
-def _set_checksum(database: Database, m: Message, kind: str) -> None:
-    f = m.fields.get("CHECKSUM")
-    if f is None or kind == "none":
-        return
-    if kind not in CHECKSUM_KINDS:
-        known = ", ".join(CHECKSUM_KINDS)
-        raise BadInputError(f"{database.path}: {m.name} has the checksum kind '{kind}'; one of {known} is expected")
-    if f.length != 8 or f.shift % 8:
-        database.notes.append(f"{database.path}: the CHECKSUM of {m.name} is no whole byte and is not checked")
-        return
-    m.checksum, m.checksum_byte = kind, (m.size - 1 - f.shift // 8 if f.big_endian else f.shift // 8)

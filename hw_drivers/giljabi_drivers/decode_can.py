@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from giljabi.types import BadInputError
+from giljabi_drivers.can_checks import KINDS, maker_checksum, next_counter
 from giljabi_drivers.can_frames import ERROR, REMOTE
-from giljabi_drivers.dbc import CHECKSUM_KINDS, Message, find_dbc, load_dbc, maker_checksum
+from giljabi_drivers.dbc import Message, find_dbc, load_dbc
 from giljabi_drivers.decode import nothing_found
 from giljabi_drivers.recordings import read_recording
 
@@ -19,10 +20,10 @@ class CanDecoder:
 
     def __init__(self, dbc: str, bus: int | None = None, checksum: str | None = None) -> None:
         """checksum: kind of CHECKSUM signals, default the DBC's or its maker's; raises BadInputError."""
-        if checksum is not None and checksum not in CHECKSUM_KINDS:
-            raise BadInputError(f"--checksum {checksum}: no such kind; one of {', '.join(CHECKSUM_KINDS)} is expected")
+        if checksum is not None and checksum not in KINDS:
+            raise BadInputError(f"--checksum {checksum}: no such kind; one of {', '.join(KINDS)} is expected")
         path = find_dbc(dbc)
-        self.database = load_dbc(path, checksum or maker_checksum(path))
+        self.database = load_dbc(path, checksum or maker_checksum(path.name))
         self._bus = bus
         self._counters: dict[tuple[int, int], int] = {}
         self.accepted = 0
@@ -70,16 +71,15 @@ class CanDecoder:
         self.accepted += 1
         return {
             "signals": {k: v for k, v in signals.items() if math.isfinite(v)},
-            "checksum_ok": message.checksum_ok(data) if message.checksum != "none" else None,
+            "checksum_ok": message.checksum_ok(data) if message.checker is not None else None,
             "counter_ok": self._counter_ok(message, data, bus),
         }
 
     def _counter_ok(self, message: Message, data: bytes, bus: int) -> bool | None:
-        counter = message.fields.get("COUNTER")
-        if counter is None:
+        if message.counter is None or message.counter_field is None:
             return None
         key = bus, message.key
-        value = counter.raw(data) & counter.mask
+        value = message.counter_field.raw(data) & message.counter_field.mask
         last = self._counters.get(key)
         self._counters[key] = value
-        return last is None or value == (last + 1) & counter.mask
+        return last is None or value == next_counter(message.counter, last)

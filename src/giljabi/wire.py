@@ -34,26 +34,49 @@ class WireField:
 
 
 @dataclass(frozen=True, slots=True)
-class WireChecksum:
-    """Checksum of a CAN message by name; it fills one byte, which is left out of the sum.
+class WireCrc:
+    """A CRC of one's own: Rocksoft parameters, `reflect` for both directions.
 
-    toyota: length + bytes of the identifier + payload, modulo 256; crc8_j1850: SAE J1850 over the payload (polynomial
-    0x1D, start and final XOR 0xFF, as AUTOSAR E2E profile 1 without data ID); xor8: XOR of the payload; none.
+    The data ID, `id_bytes` of it, goes in before or after the payload; bytes named in `skip` are left out, as are those
+    that the checksum fills.
     """
 
-    kind: Literal["toyota", "crc8_j1850", "xor8", "none"] = "none"
+    width: int
+    polynomial: int
+    init: int = 0
+    xorout: int = 0
+    reflect: bool = False
+    id_bytes: int = 0
+    id_at: Literal["start", "end"] = "start"
+    id_order: Literal["low_first", "high_first"] = "low_first"
+    skip: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WireChecksum:
+    """Checksum of a CAN message by name (`giljabi._core.can.checksum_kinds()`), and where its signal stands.
+
+    `data_id`: one number, or 16 of which the counter chooses one. `mode`: how AUTOSAR's profiles 1 and 11 use it.
+    `crc`: of kind "crc".
+    """
+
+    kind: str = "none"
     start_bit: int = 0
     length: int = 8
     big_endian: bool = True
+    data_id: tuple[int, ...] = ()
+    mode: Literal["both", "low", "alternating", "nibble"] = "both"
+    crc: WireCrc | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WireCounter:
-    """Rolling counter field of a CAN message."""
+    """Rolling counter field of a CAN message; after `max` (None: all bits set) comes 0."""
 
     start_bit: int
     length: int
     big_endian: bool = True
+    max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +84,7 @@ class WireMessage:
     """One message sent every `period_s`.
 
     NMEA: `template` like "$AGROR,{rudder},{A|V},,,B"; "*hh\\r\\n" is appended; "{A|V}" is A while armed and else V.
-    CAN: `can_id`, `size` bytes.
+    CAN: `can_id`, `size` bytes, more than 8 or `fd` as a CAN FD frame.
     """
 
     name: str
@@ -71,6 +94,8 @@ class WireMessage:
     can_id: int = -1
     extended: bool = False
     size: int = 8
+    fd: bool = False
+    bitrate_switch: bool = False
     counter: WireCounter | None = None
     checksum: WireChecksum = field(default_factory=WireChecksum)
 
@@ -80,10 +105,10 @@ class EncodeTable:
     """All messages of one device; framing says how one message becomes bytes on the descriptor.
 
     raw: the bytes as they are (NMEA over serial, TCP, UDP); socketcan: struct can_frame; can_msgpack: python-can's
-    udp_multicast datagram.
+    udp_multicast datagram; slcan: a line of Lawicel's ASCII protocol.
     """
 
     device: str
     protocol: Literal["nmea", "can"]
     messages: tuple[WireMessage, ...]
-    framing: Literal["raw", "socketcan", "can_msgpack"] = "raw"
+    framing: Literal["raw", "socketcan", "can_msgpack", "slcan"] = "raw"

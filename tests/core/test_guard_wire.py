@@ -244,8 +244,8 @@ GOOD = WireField("steering", 100.0, start_bit=0, length=16, signed=True)
         (WireMessage("m", 0.1, (GOOD, WireField("throttle", start_bit=15, length=8)), can_id=1), "overlap"),
         (WireMessage("m", 0.1, (GOOD,), can_id=1, counter=WireCounter(15, 4)), "overlap"),
         (WireMessage("m", 0.1, (GOOD,), can_id=1, checksum=WireChecksum("xor8", 15)), "overlap"),
-        (WireMessage("m", 0.1, (GOOD,), can_id=1, checksum=WireChecksum("xor8", 60)), "one byte"),
-        (WireMessage("m", 0.1, (GOOD,), can_id=1, checksum=WireChecksum("crc99", 63)), "crc99"),  # type: ignore[arg-type]
+        (WireMessage("m", 0.1, (GOOD,), can_id=1, checksum=WireChecksum("xor8", 60, 4)), "8 bits"),
+        (WireMessage("m", 0.1, (GOOD,), can_id=1, checksum=WireChecksum("crc99", 63)), "crc99"),
         (WireMessage("m", 0.1, (GOOD,), can_id=0x800), "can_id"),
         (WireMessage("m", 0.1, (GOOD,)), "can_id"),
         (WireMessage("m", 0.1, (GOOD,), can_id=1, size=9), "size"),

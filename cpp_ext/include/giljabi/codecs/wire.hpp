@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bitset>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +17,7 @@
 
 namespace giljabi::codecs {
 
-constexpr std::size_t kMaxFrameBytes = 192;  // the MessagePack datagram of a CAN frame has at most 164
+constexpr std::size_t kMaxFrameBytes = 256;  // the MessagePack datagram of a CAN FD frame has at most 220
 
 class WireEncoder {
  public:
@@ -25,7 +26,7 @@ class WireEncoder {
       : protocol_(table.protocol), framing_(table.framing) {
     if ((protocol_ == Protocol::nmea) != (framing_ == Framing::raw)) {
       throw std::invalid_argument(table.device +
-                                  ": NMEA goes with framing raw, CAN with socketcan or can_msgpack");
+                                  ": NMEA goes with framing raw, CAN with socketcan, can_msgpack or slcan");
     }
     if (table.messages.empty()) {
       throw std::invalid_argument(table.device + ": the encode table has no message");
@@ -95,12 +96,11 @@ class WireEncoder {
     double period_s = 0.0;
     std::vector<Field> fields;
     std::vector<NmeaPiece> pieces;
-    std::uint32_t can_id = 0;
-    bool extended = false;
+    CanHeader can;
     std::size_t size = 0;
-    BitPlaces counter;  // length 0: none
-    ChecksumKind checksum = ChecksumKind::none;
-    std::size_t checksum_byte = kCanPayload;
+    BitPlaces counter;               // length 0: none
+    std::uint64_t counter_turn = 1;  // so many values
+    CanCheck check;
   };
 
   static double raw(const Field& f, const double* values, bool armed) noexcept {
@@ -142,12 +142,18 @@ class WireEncoder {
       const auto r = static_cast<std::int64_t>(std::nearbyint(raw(f, values, armed)));
       put_bits(f.bits, static_cast<std::uint64_t>(r), data);
     }
-    put_bits(m.counter, counter, data);
-    if (m.checksum != ChecksumKind::none) {
-      data[m.checksum_byte] = can_checksum(m.checksum, m.can_id, data, m.size, m.checksum_byte);
+    put_bits(m.counter, counter % m.counter_turn, data);
+    if (m.check) {
+      m.check.put(data);
     }
-    return framing_ == Framing::socketcan ? frame_socketcan(m.can_id, m.extended, data, m.size, out)
-                                          : frame_can_msgpack(m.can_id, m.extended, data, m.size, out);
+    switch (framing_) {
+      case Framing::socketcan:
+        return frame_socketcan(m.can, data, m.size, out);
+      case Framing::slcan:
+        return frame_slcan(m.can, data, m.size, out);
+      default:
+        return frame_can_msgpack(m.can, data, m.size, out);
+    }
   }
 
   Message compile(const std::string& what, const WireMessage& in,
@@ -213,7 +219,7 @@ class WireEncoder {
 
   void compile_nmea(const std::string& what, const WireMessage& in, const std::vector<WireChannel>& channels,
                     Message& m) const {
-    if (in.counter || in.checksum.kind != ChecksumKind::none || in.can_id >= 0) {
+    if (in.counter || in.checksum.kind != "none" || in.can_id >= 0) {
       throw std::invalid_argument(what + ": counter, checksum and can_id belong to CAN messages");
     }
     std::vector<bool> used(in.fields.size(), false);
@@ -262,42 +268,42 @@ class WireEncoder {
       throw std::invalid_argument(what + ": can_id " + std::to_string(in.can_id) + " is not 0 to " +
                                   std::to_string(last_id));
     }
-    if (in.size < 1 || in.size > static_cast<int>(kCanPayload)) {
-      throw std::invalid_argument(what + ": size must be 1 to 8 bytes");
+    if (in.size < 1 || !can_size_exists(in.size)) {
+      throw std::invalid_argument(what +
+                                  ": size must be 1 to 8 bytes, or with CAN FD 12, 16, 20, 24, 32, 48 or 64");
     }
     if (!in.text_template.empty()) {
       throw std::invalid_argument(what + ": a CAN message has no template");
     }
-    m.can_id = static_cast<std::uint32_t>(in.can_id);
-    m.extended = in.extended;
+    m.can = {static_cast<std::uint32_t>(in.can_id), in.extended, in.fd || in.size > 8, in.bitrate_switch};
     m.size = static_cast<std::size_t>(in.size);
-    std::uint64_t taken = 0;
-    const auto claim = [&](const std::string& part, int start, int length, bool big_endian) {
-      const BitPlaces places = bit_places(part, start, length, big_endian, in.size);
+    std::bitset<8 * kCanPayload> taken;
+    const auto claim = [&taken](const std::string& part, const BitPlaces& places) {
       for (int i = 0; i < places.length; ++i) {
-        const std::uint64_t bit = 1ULL << places.at[static_cast<std::size_t>(i)];
-        if ((taken & bit) != 0) {
+        const std::size_t bit = places.at[static_cast<std::size_t>(i)];
+        if (taken[bit]) {
           throw std::invalid_argument(part + ": its bits overlap another field");
         }
-        taken |= bit;
+        taken[bit] = true;
       }
-      return places;
     };
     for (std::size_t i = 0; i < in.fields.size(); ++i) {
       const WireField& f = in.fields[i];
-      m.fields[i].bits = claim(what + "." + f.actuator, f.start_bit, f.length, f.big_endian);
+      const std::string part = what + "." + f.actuator;
+      m.fields[i].bits = bit_places(part, f.start_bit, f.length, f.big_endian, in.size);
+      claim(part, m.fields[i].bits);
     }
     if (in.counter) {
-      m.counter = claim(what + " counter", in.counter->start_bit, in.counter->length, in.counter->big_endian);
+      m.counter = counter_places(what + " counter", *in.counter, in.size);
+      m.counter_turn = counter_turn(what + " counter", *in.counter);
+      claim(what + " counter", m.counter);
     }
-    m.checksum = in.checksum.kind;
-    if (m.checksum != ChecksumKind::none) {
-      const WireChecksum& c = in.checksum;
-      if (c.length != 8 || c.start_bit % 8 != (c.big_endian ? 7 : 0)) {
-        throw std::invalid_argument(what + " checksum: it must fill one byte");
+    m.check = CanCheck(what + " checksum", in.checksum, m.counter, m.can.id, in.extended, in.size);
+    if (m.check) {
+      claim(what + " checksum", m.check.places());
+      for (const BitPlaces& places : m.check.constants()) {
+        claim(what + " header", places);
       }
-      claim(what + " checksum", c.start_bit, c.length, c.big_endian);
-      m.checksum_byte = static_cast<std::size_t>(c.start_bit / 8);
     }
   }
 

@@ -1,6 +1,7 @@
 // Encode tables in plain data, as src/giljabi/wire.py describes them; converted once at configure.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,9 +9,8 @@
 namespace giljabi::codecs {
 
 enum class FieldSource { value, armed, constant };
-enum class ChecksumKind { none, toyota, crc8_j1850, xor8 };
 enum class Protocol { nmea, can };
-enum class Framing { raw, socketcan, can_msgpack };
+enum class Framing { raw, socketcan, can_msgpack, slcan };
 
 // raw = value_si * scale + offset, clipped to [raw_min, raw_max].
 struct WireField {
@@ -27,17 +27,34 @@ struct WireField {
   FieldSource source = FieldSource::value;
 };
 
+// Of a checksum of kind "crc": the Rocksoft parameters, where the data ID stands, which bytes are left out.
+struct WireCrc {
+  int width = 8;
+  std::uint64_t polynomial = 0;
+  std::uint64_t init = 0;
+  std::uint64_t xorout = 0;
+  bool reflect = false;
+  int id_bytes = 0;
+  bool id_after = false;
+  bool id_high_first = false;
+  std::vector<int> skip;
+};
+
 struct WireChecksum {
-  ChecksumKind kind = ChecksumKind::none;
+  std::string kind = "none";  // see can_checks.hpp
   int start_bit = 0;
   int length = 8;
   bool big_endian = true;
+  std::vector<std::uint64_t> data_id;  // one, or 16 chosen by the counter
+  std::string mode = "both";           // of the data ID, AUTOSAR E2E_P01DataIDMode
+  WireCrc crc;
 };
 
 struct WireCounter {
   int start_bit = 0;
   int length = 0;
   bool big_endian = true;
+  long long max = -1;  // highest value before 0 follows; -1: all bits set
 };
 
 struct WireMessage {
@@ -47,6 +64,8 @@ struct WireMessage {
   std::string text_template;  // NMEA
   long long can_id = -1;
   bool extended = false;
+  bool fd = false;
+  bool bitrate_switch = false;
   int size = 8;
   std::optional<WireCounter> counter;
   WireChecksum checksum;
