@@ -210,6 +210,7 @@ setup(
             "playwright",
             "casadi",
             "piqp",
+            "xmlschema",  # tests hold the JUnit report against a schema
         ],
     },
     entry_points={"console_scripts": CONSOLE_SCRIPTS},

@@ -19,7 +19,7 @@ SAFE = ("arrived",)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of `giljabi sim`."""
     parser.add_argument("scenario", metavar="SCENARIO", help="scenario file, or the name of one in config/scenarios")
-    parser.add_argument("--seed", type=_seed, metavar="N", help="instead of the file's seed")
+    parser.add_argument("--seed", type=seed_number, metavar="N", help="instead of the file's seed")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another value")
     parser.add_argument("--fault", action="append", default=[], metavar="F", help=f"another fault, e.g. '{EXAMPLE}'")
     parser.add_argument("--track", metavar="FILE", help="track CSV instead of the file's")
@@ -36,12 +36,12 @@ def run(args: argparse.Namespace) -> int:
     scenario = load_scenario(args.scenario, args.set, args.track, args.seed, faults=args.fault)
     recorder = FileRecorder(Path(args.out)) if args.out else None
     loop = LockStep(scenario, recorder)
-    result = loop.run(_progress(scenario.model.duration_s))
+    result = loop.run(progress_bar(scenario.model.duration_s))
     report = result.report
     if recorder is not None:
         recorder.close(loop.simulation, report)
     if args.json:
-        _write_json(args.json, report)
+        write_json(args.json, report)
     if args.json != "-":
         print(_summary(report))
     for reason in result.reasons:
@@ -53,14 +53,14 @@ def run(args: argparse.Namespace) -> int:
     return 0 if report["outcome"] in SAFE and held and not unconsumed else 1
 
 
-def _seed(text: str) -> int:
+def seed_number(text: str) -> int:
     """argparse type: a seed from 0 to 2^31 - 1."""
     if not text.isdigit() or int(text) >= 2**31:
         raise argparse.ArgumentTypeError(f"'{text}' is no seed; a whole number from 0 to {2**31 - 1} is expected")
     return int(text)
 
 
-def _progress(duration: float) -> Callable[[float], None] | None:
+def progress_bar(duration: float) -> Callable[[float], None] | None:
     """A bar on a terminal, nothing in a pipe."""
     if not sys.stderr.isatty():
         return None
@@ -73,7 +73,7 @@ def _progress(duration: float) -> Callable[[float], None] | None:
     return show
 
 
-def _write_json(target: str, report: dict[str, Any]) -> None:
+def write_json(target: str, report: dict[str, Any]) -> None:
     text = json.dumps(report, allow_nan=False) + "\n"
     if target == "-":
         sys.stdout.write(text)

@@ -60,20 +60,22 @@ class Faults:
             for i, a in enumerate(self._faults)
         ]
 
+    def problems(self) -> list[str]:
+        """Of each fault, in words, why nothing consumed it; empty where something did."""
+        return [self._problem(i, a) for i, a in enumerate(self._faults)]
+
     def unconsumed(self) -> list[str]:
         """In words, every fault that nothing consumed."""
-        out = []
-        for i, a in enumerate(self._faults):
-            if a.fault.on_wire:
-                problem = str(self.wire.row(i, self.t).get("problem", ""))
-            elif a.consumed:
-                problem = ""
-            elif self.t < a.fault.begin:
-                problem = f"{a.fault.words}: the run ended at {self.t:.1f} s, before it began"
-            else:
-                problem = f"{a.fault.words}: nothing met it; nothing was read, sent or called there then"
-            out += [problem] if problem else []
-        return out
+        return [p for p in self.problems() if p]
+
+    def _problem(self, i: int, a: _Active) -> str:
+        if a.fault.on_wire:
+            return str(self.wire.row(i, self.t).get("problem", ""))
+        if a.consumed:
+            return ""
+        if self.t < a.fault.begin:
+            return f"{a.fault.words}: the run ended at {self.t:.1f} s, before it began"
+        return f"{a.fault.words}: nothing met it; nothing was read, sent or called there then"
 
 
 def build_faults(scenario: Scenario) -> Faults:

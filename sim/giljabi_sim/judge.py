@@ -34,6 +34,23 @@ class _AssertState:
     held: bool
     decided: bool = False
     evaluated: bool = False
+    since: float = math.nan  # s, when it was decided
+    seen: dict[str, Value] = field(default_factory=dict)  # signals then, else the newest
+
+    @property
+    def words(self) -> str:
+        """What it asked for and what it saw."""
+        text = self.expression.text
+        if not self.evaluated:
+            return f"{text}: never judged; its signals are not known here"
+        seen = ", ".join(f"{k} = {v:.4g}" if isinstance(v, float) else f"{k} = {v!r}" for k, v in self.seen.items())
+        if self.always:
+            return f"{text}: true all the time" if self.held else f"{text}: false at {self.since:.2f} s ({seen})"
+        if self.by is not None:
+            if self.held:
+                return f"{text}: true at {self.since:.2f} s, by {self.by:g} s expected"
+            return f"{text}: not true by {self.by:g} s; last judged {seen}"
+        return f"{text}: {'true' if self.held else 'false'} at the end ({seen})"
 
 
 @dataclass(slots=True)
@@ -178,14 +195,23 @@ class Judge:
                 continue
             a.evaluated = True
             true = a.expression(self.signals)
+            a.since, a.seen = t, {n: self.signals[n] for n in sorted(a.expression.names)}
             if a.always:
                 a.held = a.held and true
                 a.decided = not true
             elif a.by is not None:
-                if t <= a.by and true:
-                    a.held = a.decided = True
+                a.held = t <= a.by and true
+                a.decided = a.held or t > a.by
             elif last:
                 a.held = true
+
+    def words(self) -> list[str]:
+        """Of each assert, what it saw."""
+        return [a.words for a in self._asserts]
+
+    def failures(self) -> list[tuple[float, str]]:
+        """When each assert that does not hold was decided [s], and its name."""
+        return [(min(a.since, self.t_end), a.name) for a in self._asserts if a.evaluated and not a.held]
 
     def report(self) -> dict[str, Any]:
         """The figures of `giljabi sim --json`; finite numbers or null."""

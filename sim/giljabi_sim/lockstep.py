@@ -91,7 +91,7 @@ class LockStep:
         """latency: seconds each way beyond the tick that a command takes anyway."""
         self.scenario = scenario
         self.simulation = Simulation(scenario)
-        self.stack = Stack(scenario.platform)
+        self.stack = self._build_stack()
         o = scenario.model.origin
         self.stack.estimator.origin = Origin(o.lat_deg, o.lon_deg, o.alt_m)
         self.stack.set_route(self.simulation.world.route)
@@ -103,6 +103,10 @@ class LockStep:
         self._armed_once = False
         self._arm_tick = 0
         self._reasons: Sequence[str] = ()
+
+    def _build_stack(self) -> Stack:
+        """The stack; the simulation is there already."""
+        return Stack(self.scenario.platform)
 
     def run(self, progress: Callable[[float], None] | None = None) -> Result:
         """Runs until there is an outcome."""

@@ -25,7 +25,7 @@ from giljabi_sim.fault_spec import EXAMPLE
 from giljabi_sim.faults import STEPS
 from giljabi_sim.scenario import load_scenario
 from giljabi_sim.simulation import Simulation
-from giljabi_sim.wires import Line, open_line, plug_lines
+from giljabi_sim.wires import Line, open_lines, plug_lines
 
 RATE_HZ = 100.0
 LONGEST_STEP = 0.25  # s; a longer pause (a suspended machine) is cut out of the simulated time
@@ -56,16 +56,13 @@ class RealTime:
         self.simulation = simulation
         self._dir = run_dir
         _write(run_dir / "mission.json", simulation.mission())
-        spec: Mapping[str, Any] = simulation.scenario.platform.model.simulation.get("peers", {})
-        self.lines: dict[str, Line] = {
-            name: open_line(name, peer.wire, str(spec[name].get("wire", "pty")), run_dir)
-            for name, peer in simulation.peers.items()
-        }
+        self.lines: dict[str, Line] = open_lines(simulation.scenario.platform, simulation.peers, run_dir)
         self._truth = truth.open("w", encoding="utf-8", buffering=1) if truth is not None else None
         self._outcome_due = self._truth_due = self._judge_due = 0.0
         self._final = False
         self._stalls: list[str] = []
         self._gone: set[str] = set()  # lines that a fault has unplugged
+        self._carried = {name: {"bytes_in": 0, "bytes_out": 0} for name in self.lines}  # from and to the device
         self._words = {step: run_dir / f"stalled.{step}" for step in STEPS}
         for path in (run_dir / STALLS, *self._words.values()):
             path.unlink(missing_ok=True)
@@ -79,10 +76,13 @@ class RealTime:
     def step(self, now: float) -> None:
         """Reads every line, moves the world to `now` [s since the start], writes every line."""
         received = {name: chunks for name, line in self.lines.items() if (chunks := line.read())}
+        for name, chunks in received.items():
+            self._carried[name]["bytes_out"] += sum(len(c.data) for c in chunks)
         sent = self.simulation.step(now, received)
         plug_lines(self.lines, self.simulation.unplugged, self._gone)
         for name, chunks in sent.items():
-            self.lines[name].write(chunks)
+            if self.lines[name].write(chunks):
+                self._carried[name]["bytes_in"] += sum(len(c.data) for c in chunks)
         self._stall()
         if now >= self._judge_due and not self._final:
             self._judge_due = now + 1.0 / self.simulation.judge.rate_hz
@@ -122,6 +122,12 @@ class RealTime:
         figures = self.simulation.judge.report()
         if not self._final:
             figures["t_end_s"] = round(self.simulation.world.t, 3)
+        figures["words"] = self.simulation.judge.words()
+        figures["fault_problems"] = self.simulation.world.faults.problems()
+        figures["wires"] = {
+            name: {**self._carried[name], "device_accepted": p.accepted, "device_rejected": dict(p.rejected)}
+            for name, p in self.simulation.peers.items()
+        }
         _write(self._dir / "outcome.json", figures)
 
     def close(self) -> None:

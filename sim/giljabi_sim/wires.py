@@ -10,10 +10,11 @@ import struct
 import termios
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from giljabi.platform import Platform
 from giljabi.types import BadInputError
-from giljabi_sim.peers.contract import Chunk, Wire
+from giljabi_sim.peers.contract import Chunk, Peer, Wire
 
 LOOPBACK = "127.0.0.1"
 CAN_GROUP = "239.74.163.2"
@@ -273,6 +274,20 @@ def _free_udp_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind((LOOPBACK, 0))
         return int(s.getsockname()[1])
+
+
+def open_lines(platform: Platform, peers: Mapping[str, Peer], run_dir: Path) -> dict[str, Line]:
+    """Opens the line of every peer, as `simulation.peers.<driver>.wire` says; raises BadInputError, opening none."""
+    spec: Mapping[str, Any] = platform.model.simulation.get("peers", {})
+    out: dict[str, Line] = {}
+    try:
+        for name, peer in peers.items():
+            out[name] = open_line(name, peer.wire, str(spec[name].get("wire", "pty")), run_dir)
+    except (BadInputError, OSError):
+        for line in out.values():
+            line.close()
+        raise
+    return out
 
 
 def plug_lines(lines: Mapping[str, Line], unplugged: Collection[str], gone: set[str]) -> None:

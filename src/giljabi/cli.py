@@ -39,6 +39,7 @@ class Entry:
 COMMANDS: dict[str, Entry] = {
     "run": Entry("giljabi.run", "start the stack of a platform, simulated or on its hardware"),
     "sim": Entry("giljabi_sim.command", "run a scenario in lock-step, without ROS, faster than real time"),
+    "hil": Entry("giljabi_sim.hil", "run a scenario over real bytes with faults on the wire; JUnit and a report"),
     "check": Entry("giljabi.safety.check", "say what a platform still lacks before it can be armed"),
     "decode": Entry("giljabi_drivers.decode", "print what recorded or live NMEA, AIS or CAN bytes say, as JSON lines"),
     "build-model": Entry("giljabi.build_model", "build a solver model from a C++ struct of one's own"),

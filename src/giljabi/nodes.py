@@ -139,6 +139,7 @@ class RunSpec:
     namespace: str = ""
     page_port: int = 0
     replayed: bool = False  # samples and time come from a recording
+    simulator: tuple[str, ...] = ()  # more arguments of the simulator: other values, faults, a seed
     in_base_link: tuple[str, ...] = ()  # inertial sources whose axes are those of base_link: a recorder's
 
     @property
@@ -168,4 +169,4 @@ class RunSpec:
         out = ["--platform", str(self.platform_file), "--run-dir", str(self.run_dir)]
         for name, path in (("--scenario", self.scenario), ("--track", self.track)):
             out += [name, str(path)] if path else []
-        return out
+        return [*out, *self.simulator]
