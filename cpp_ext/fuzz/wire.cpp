@@ -21,7 +21,7 @@ WireField field(FuzzedDataProvider& in) {
   f.scale = in.ConsumeBool() ? in.ConsumeFloatingPointInRange<double>(-1e3, 1e3)
                              : in.ConsumeFloatingPoint<double>();
   f.offset = in.ConsumeBool() ? 0.0 : in.ConsumeFloatingPoint<double>();
-  f.start_bit = in.ConsumeIntegralInRange<int>(-2, 70);
+  f.start_bit = in.ConsumeIntegralInRange<int>(-2, 520);
   f.length = in.ConsumeIntegralInRange<int>(-1, 65);
   f.is_signed = in.ConsumeBool();
   f.big_endian = in.ConsumeBool();
@@ -30,12 +30,41 @@ WireField field(FuzzedDataProvider& in) {
   return f;
 }
 
+WireChecksum checksum(FuzzedDataProvider& in) {
+  const auto& kinds = check_kinds();
+  WireChecksum c;
+  c.kind = in.ConsumeIntegralInRange<int>(0, 20) == 0
+               ? in.ConsumeRandomLengthString(8)
+               : kinds[in.ConsumeIntegralInRange<std::size_t>(0, kinds.size() - 1)].name;
+  c.start_bit = in.ConsumeIntegralInRange<int>(-1, 520);
+  c.length = in.PickValueInArray({8, 4, 16, 32, 64, 3, in.ConsumeIntegralInRange<int>(-1, 70)});
+  c.big_endian = in.ConsumeBool();
+  for (std::size_t n = in.PickValueInArray<std::size_t>({0, 1, 16, 2}); n > 0; --n) {
+    c.data_id.push_back(in.ConsumeBool() ? in.ConsumeIntegral<std::uint8_t>()
+                                         : in.ConsumeIntegral<std::uint64_t>());
+  }
+  c.mode = in.PickValueInArray({"both", "both", "low", "alternating", "nibble", "none"});
+  if (c.kind == "crc") {
+    c.crc.width = in.ConsumeIntegralInRange<int>(-1, 70);
+    c.crc.polynomial = in.ConsumeIntegral<std::uint64_t>();
+    c.crc.init = in.ConsumeIntegral<std::uint64_t>();
+    c.crc.xorout = in.ConsumeIntegral<std::uint64_t>();
+    c.crc.reflect = in.ConsumeBool();
+    c.crc.id_bytes = in.ConsumeIntegralInRange<int>(-1, 10);
+    c.crc.id_after = in.ConsumeBool();
+    c.crc.id_high_first = in.ConsumeBool();
+    if (in.ConsumeBool()) c.crc.skip = {in.ConsumeIntegralInRange<int>(-1, 65)};
+  }
+  return c;
+}
+
 EncodeTable table(FuzzedDataProvider& in) {
   EncodeTable t;
   t.device = "device";
   const bool can = in.ConsumeBool();
   t.protocol = can ? Protocol::can : Protocol::nmea;
-  t.framing = can ? in.PickValueInArray({Framing::socketcan, Framing::can_msgpack}) : Framing::raw;
+  t.framing =
+      can ? in.PickValueInArray({Framing::socketcan, Framing::can_msgpack, Framing::slcan}) : Framing::raw;
   WireMessage m;
   m.name = "m";
   m.period_s = in.ConsumeBool() ? 0.1 : in.ConsumeFloatingPoint<double>();
@@ -43,13 +72,15 @@ EncodeTable table(FuzzedDataProvider& in) {
   if (can) {
     m.can_id = in.ConsumeIntegralInRange<int>(-1, 0x20000000);
     m.extended = in.ConsumeBool();
-    m.size = in.ConsumeIntegralInRange<int>(-1, 9);
-    if (in.ConsumeBool())
-      m.counter = WireCounter{in.ConsumeIntegralInRange<int>(0, 63), in.ConsumeIntegralInRange<int>(0, 9),
-                              in.ConsumeBool()};
-    m.checksum.kind =
-        in.PickValueInArray({ChecksumKind::none, ChecksumKind::toyota, ChecksumKind::crc8_j1850});
-    m.checksum.start_bit = in.ConsumeIntegralInRange<int>(0, 63);
+    m.fd = in.ConsumeBool();
+    m.bitrate_switch = in.ConsumeBool();
+    m.size = in.ConsumeBool() ? 8 : in.ConsumeIntegralInRange<int>(-1, 65);
+    if (in.ConsumeBool()) {
+      const auto places = in.ConsumeIntegralInRange<int>(0, 511);
+      m.counter = WireCounter{places, in.ConsumeIntegralInRange<int>(0, 33), in.ConsumeBool(),
+                              in.ConsumeIntegralInRange<int>(-1, 300)};
+    }
+    if (in.ConsumeBool()) m.checksum = checksum(in);
   } else {
     m.text_template = in.ConsumeRandomLengthString(90);
     if (in.ConsumeBool()) m.text_template = "$AGROR,{rudder},{A|V}" + m.text_template;
@@ -87,7 +118,7 @@ void check_nmea(const std::uint8_t* out, std::size_t n) {
   PROMISE(std::memcmp(sum, out + n - 4, 2) == 0);
 }
 
-void check_can(const WireMessage& m, const double* values, const std::uint8_t* out) {
+void check_can(const WireMessage& m, const double* values, std::uint8_t* out, unsigned flipped) {
   PROMISE(out[4] == m.size);
   for (const WireField& f : m.fields) {
     if (f.source != FieldSource::value || f.offset != 0.0) continue;
@@ -98,6 +129,17 @@ void check_can(const WireMessage& m, const double* values, const std::uint8_t* o
     if (f.is_signed && (raw >> (f.length - 1)) != 0) raw |= ~0ULL << f.length;
     PROMISE(std::abs(static_cast<double>(static_cast<std::int64_t>(raw)) - wanted) <= 0.5 + 1e-6);
   }
+  const BitPlaces counter = m.counter ? counter_places("counter", *m.counter, m.size) : BitPlaces{};
+  const CanCheck check("check", m.checksum, counter, static_cast<std::uint32_t>(m.can_id), m.extended,
+                       m.size);
+  if (!check) return;
+  std::uint8_t* const payload = out + 8;
+  PROMISE(check.ok(payload));
+  if (m.checksum.kind == "crc") return;  // one of anybody's making may miss what it likes
+  flipped %= 8U * static_cast<unsigned>(m.size);
+  if (m.checksum.kind == "hyundai_sum6" && flipped / 8 >= 6) return;  // its maker sums six bytes
+  payload[flipped / 8] = static_cast<std::uint8_t>(payload[flipped / 8] ^ 1U << (flipped % 8));
+  PROMISE(!check.ok(payload));
 }
 
 }  // namespace
@@ -118,7 +160,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (t.protocol == Protocol::nmea)
       check_nmea(out, n);
     else if (t.framing == Framing::socketcan)
-      check_can(t.messages[0], values, out);
+      check_can(t.messages[0], values, out, in.ConsumeIntegral<std::uint16_t>());
   } catch (const std::invalid_argument& e) {
     PROMISE(std::string(e.what()).size() > 10);
   }
