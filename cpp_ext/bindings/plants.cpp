@@ -11,6 +11,7 @@
 #include <string>
 
 #include "giljabi/plants/car.hpp"
+#include "giljabi/plants/quadrotor.hpp"
 #include "giljabi/plants/ship.hpp"
 #include "registry.hpp"
 
@@ -22,8 +23,7 @@ using namespace giljabi::plants;
 using Changes = std::map<std::string, double>;
 
 template <class Parameters, std::size_t N>
-Parameters with_changes(const Named<Parameters> (&table)[N], const Changes& changes) {
-  Parameters p;
+Parameters with_changes(const Named<Parameters> (&table)[N], const Changes& changes, Parameters p = {}) {
   for (const auto& [name, value] : changes) {
     const auto* row =
         std::find_if(std::begin(table), std::end(table), [&](const auto& n) { return n.name == name; });
@@ -56,7 +56,88 @@ void require_duration(double dt) {
   if (!(dt > 0.0 && dt <= 1.0)) throw std::invalid_argument("dt must lie in (0, 1] s");
 }
 
+QuadrotorParameters airframe_called(const std::string& name) {
+  if (name == "x500") return {};
+  if (name == "small") return small_quadrotor();
+  throw std::invalid_argument("no airframe is called '" + name + "'; known are small, x500");
+}
+
+using Vector3 = std::array<double, 3>;
+using Vector4 = std::array<double, 4>;
+
+QuadrotorInput quadrotor_input(const Vector4& thrust, const Vector3& wind, const Vector4& effectiveness,
+                               double ground) {
+  require_finite({thrust[0], thrust[1], thrust[2], thrust[3], wind[0], wind[1], wind[2], effectiveness[0],
+                  effectiveness[1], effectiveness[2], effectiveness[3], ground});
+  return {thrust, wind, effectiveness, ground};
+}
+
+void bind_quadrotor(py::module_& m) {
+  constexpr Vector3 calm{};
+  constexpr Vector4 healthy{1.0, 1.0, 1.0, 1.0};
+  py::class_<QuadrotorPlant>(m, "QuadrotorPlant",
+                             "Multirotor with four rotors over flat ground, with motors, air and battery.\n\n"
+                             "State (18,): x y z [m map], quaternion w x y z (body to map), velocity [m/s "
+                             "map], rates [rad/s body],\n"
+                             "rotor speeds (4) [rad/s], charge 0..1. Frames ENU and FLU; rotors: 1 front "
+                             "right, 2 rear left, 3 front\n"
+                             "left, 4 rear right. At first it stands on ground of height 0.")
+      .def(py::init([](const Changes& parameters, const std::string& airframe) {
+             return QuadrotorPlant(with_changes(kQuadrotorParameters, parameters, airframe_called(airframe)));
+           }),
+           py::arg("parameters") = Changes{}, py::arg("airframe") = "x500",
+           "parameters: changed values by name; airframe: 'x500' (2 kg) or 'small' (0.5 kg). Raises "
+           "ValueError.")
+      .def_property(
+          "state", [](const QuadrotorPlant& p) { return p.state(); },
+          [](QuadrotorPlant& p, const QuadrotorPlant::State& x) {
+            require_finite_state(x);
+            const double n = x[3] * x[3] + x[4] * x[4] + x[5] * x[5] + x[6] * x[6];
+            if (n < 1e-12) throw std::invalid_argument("plant quaternion is zero");
+            p.set_state(x);
+          })
+      .def_property_readonly(
+          "parameters", [](const QuadrotorPlant& p) { return as_map(kQuadrotorParameters, p.parameters()); })
+      .def(
+          "step",
+          [](QuadrotorPlant& p, const Vector4& thrust, double dt, const Vector3& wind,
+             const Vector4& effectiveness, double ground) {
+            require_duration(dt);
+            p.step(quadrotor_input(thrust, wind, effectiveness, ground), dt);
+          },
+          py::arg("thrust"), py::arg("dt"), py::arg("wind") = calm, py::arg("effectiveness") = healthy,
+          py::arg("ground") = 0.0,
+          "Advances by dt [s]; thrust wanted of each rotor [N], wind [m/s towards east, north, up],\n"
+          "effectiveness of each rotor 0..1, height of the ground [m].")
+      .def(
+          "derivative",
+          [](const QuadrotorPlant& p, const Vector4& thrust, const Vector3& wind,
+             const Vector4& effectiveness, double ground) {
+            return p.derivative(p.state(), quadrotor_input(thrust, wind, effectiveness, ground));
+          },
+          py::arg("thrust"), py::arg("wind") = calm, py::arg("effectiveness") = healthy,
+          py::arg("ground") = 0.0, "Rate of the state (18,).")
+      .def(
+          "specific_force",
+          [](const QuadrotorPlant& p, const Vector4& thrust, const Vector3& wind,
+             const Vector4& effectiveness, double ground) {
+            return p.specific_force(quadrotor_input(thrust, wind, effectiveness, ground));
+          },
+          py::arg("thrust"), py::arg("wind") = calm, py::arg("effectiveness") = healthy,
+          py::arg("ground") = 0.0, "What an accelerometer at the centre of gravity feels (3,) [m/s^2 body].")
+      .def("speed_wanted", &QuadrotorPlant::speed_wanted, py::arg("thrust"),
+           "Rotor speed [rad/s] that a wanted thrust [N] asks for.")
+      .def_property_readonly(
+          "battery",
+          [](const QuadrotorPlant& p) {
+            const auto b = p.battery(p.state());
+            return std::array<double, 2>{b.voltage, b.current};
+          },
+          "Voltage under load [V] and current [A].");
+}
+
 void bind(py::module_& m) {
+  bind_quadrotor(m);
   py::class_<ShipPlant>(
       m, "ShipPlant",
       "Ship with one propeller and one rudder.\n\n"

@@ -97,6 +97,9 @@ class Wind(Strict):
     from_deg: float = Field(default=0.0, description="compass direction it comes from")
     gust: float = Field(default=0.0, ge=0, le=30, description="m/s, 1 sigma")
     gust_time: float = Field(default=8.0, gt=0, description="s, correlation time")
+    turbulence: Literal["none", "dryden"] = Field(
+        default="none", description="dryden: gusts that depend on height, for what flies; `speed` is at 6 m height"
+    )
 
 
 class Current(Strict):

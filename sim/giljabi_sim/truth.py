@@ -54,11 +54,33 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Own(Body):
-    """The vehicle under test: body plus what its own sensors feel."""
+    """The vehicle under test: body plus what its own sensors feel.
+
+    For one that flies, yaw, yaw_rate, vx, vy, ax and ay are those of the level heading frame, and the rest is below.
+    """
 
     ax: float = 0.0  # m/s^2, acceleration of base_link over ground in the body frame
     ay: float = 0.0
     feedback: Mapping[str, float] = field(default_factory=dict)  # actuators and wheels: rad, m, rad/s, m/s, N
+    z: float = 0.0  # m map
+    vz: float = 0.0  # m/s map, up
+    roll: float = 0.0  # rad
+    pitch: float = 0.0  # rad, nose down positive
+    rates: tuple[float, float, float] = (0.0, 0.0, 0.0)  # rad/s body, of a vehicle that flies
+    specific_force: tuple[float, float, float] = (0.0, 0.0, 9.81)  # m/s^2 body, of a vehicle that flies
+
+    @property
+    def quaternion(self) -> tuple[float, float, float, float]:
+        """Attitude, body to map, scalar first."""
+        cr, sr = math.cos(0.5 * self.roll), math.sin(0.5 * self.roll)
+        cp, sp = math.cos(0.5 * self.pitch), math.sin(0.5 * self.pitch)
+        cy, sy = math.cos(0.5 * self.yaw), math.sin(0.5 * self.yaw)
+        return (
+            cr * cp * cy + sr * sp * sy,
+            sr * cp * cy - cr * sp * sy,
+            cr * sp * cy + sr * cp * sy,
+            cr * cp * sy - sr * sp * cy,
+        )
 
 
 @dataclass(frozen=True, slots=True)

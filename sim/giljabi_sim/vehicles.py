@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from giljabi.platform import Platform
 from giljabi.types import BadInputError
+from giljabi_sim.plant import Environment, build_plant
+from giljabi_sim.quadrotor import QuadrotorVehicle
 from giljabi_sim.scenario import Start
 from giljabi_sim.truth import Own
-
-
-class Environment(Protocol):
-    """What pushes a vehicle besides its own actuators."""
-
-    wind: tuple[float, float]  # m/s towards east, north
-    current: tuple[float, float]  # m/s towards east, north
-    friction: float
 
 
 class Vehicle(Protocol):
@@ -35,23 +29,13 @@ class Vehicle(Protocol):
         """Ground truth now."""
 
 
-def _plant(platform: Platform, cls: Callable[[dict[str, float]], Any]) -> Any:
-    parameters = platform.model.simulation.get("parameters", {})
-    try:
-        return cls(dict(parameters))
-    except (ValueError, TypeError) as e:
-        raise platform.error(
-            ("simulation", "parameters"), f"{e}; names and values of the plant's parameters are expected"
-        ) from None
-
-
 class ShipVehicle:
     """One propeller, one rudder. commands: rudder [rad, positive to port], lever [-1..1]."""
 
     def __init__(self, platform: Platform, start: Start) -> None:
         from giljabi._core.plants import ShipPlant
 
-        self._plant = _plant(platform, ShipPlant)
+        self._plant = build_plant(platform, ShipPlant)
         self._footprint = platform.model.footprint
         self.commands = {"rudder": 0.0, "lever": 0.0}
         self._plant.state = [start.x, start.y, math.radians(start.yaw_deg), start.speed, 0.0, 0.0, 0.0, 0.0]
@@ -85,7 +69,7 @@ class CarVehicle:
     def __init__(self, platform: Platform, start: Start) -> None:
         from giljabi._core.plants import CarPlant
 
-        self._plant = _plant(platform, CarPlant)
+        self._plant = build_plant(platform, CarPlant)
         self._footprint = platform.model.footprint
         self.commands = {"steering": 0.0, "force": 0.0}
         self._plant.state = [start.x, start.y, math.radians(start.yaw_deg), start.speed, *[0.0] * 7]
@@ -125,7 +109,11 @@ class CarVehicle:
         )  # fmt: skip
 
 
-VEHICLES: dict[str, Callable[[Platform, Start], Vehicle]] = {"ship": ShipVehicle, "car": CarVehicle}
+VEHICLES: dict[str, Callable[[Platform, Start], Vehicle]] = {
+    "ship": ShipVehicle,
+    "car": CarVehicle,
+    "quadrotor": QuadrotorVehicle,
+}
 
 
 def build_vehicle(platform: Platform, start: Start) -> Vehicle:

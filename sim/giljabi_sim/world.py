@@ -8,6 +8,7 @@ import numpy as np
 
 from giljabi.types import BadInputError, Route
 from giljabi_sim.actors import ActorMotion
+from giljabi_sim.dryden import Dryden
 from giljabi_sim.faults import build_faults
 from giljabi_sim.geodesy import GeoPoint, LocalFrame
 from giljabi_sim.geometry import Polyline
@@ -43,7 +44,13 @@ class World:
         towards = math.radians(wind.from_deg + 180.0)
         self._wind = (wind.speed * math.sin(towards), wind.speed * math.cos(towards))
         self._gust = Drift(generator(m.seed, "wind"), wind.gust, wind.gust_time, 2)
+        self._dryden = (
+            Dryden(generator(m.seed, "dryden"), wind.speed, math.atan2(self._wind[1], self._wind[0]))
+            if wind.turbulence == "dryden"
+            else None
+        )
         self.wind = self._wind
+        self.wind_up = 0.0  # m/s
         to = math.radians(m.world.current.to_deg)
         self.current = (m.world.current.speed * math.sin(to), m.world.current.speed * math.cos(to))
         self.friction = m.world.friction
@@ -69,6 +76,12 @@ class World:
         for i in range(n):
             gust = self._gust.at(now - span * (n - i) / n)
             self.wind = (self._wind[0] + float(gust[0]), self._wind[1] + float(gust[1]))
+            if self._dryden is not None:
+                own = self.vehicle.own()
+                vx, vy = own.velocity
+                air = math.hypot(vx - self.wind[0], vy - self.wind[1], own.vz - self.wind_up)
+                east, north, self.wind_up = self._dryden.at(now - span * (n - i) / n, own.z, air).tolist()
+                self.wind = (self.wind[0] + east, self.wind[1] + north)
             self.vehicle.step(self, span / n)
         self.t = self.faults.t = now - self._begin
         self._look()

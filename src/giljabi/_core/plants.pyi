@@ -7,7 +7,11 @@ from __future__ import annotations
 import collections.abc
 import typing
 
-__all__: list[str] = ["CarPlant", "ShipPlant"]
+__all__: list[str] = ["CarPlant", "QuadrotorPlant", "ShipPlant"]
+
+_Number = typing.SupportsFloat | typing.SupportsIndex
+_Vector3 = typing.Annotated[collections.abc.Sequence[_Number], "FixedSize(3)"]
+_Vector4 = typing.Annotated[collections.abc.Sequence[_Number], "FixedSize(4)"]
 
 class ShipPlant:
     """
@@ -111,4 +115,67 @@ class CarPlant:
     def state(
         self,
         arg1: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(11)"],
+    ) -> None: ...
+
+class QuadrotorPlant:
+    """
+    Multirotor with four rotors over flat ground, with motors, air and battery.
+
+    State (18,): x y z [m map], quaternion w x y z (body to map), velocity [m/s map], rates [rad/s body],
+    rotor speeds (4) [rad/s], charge 0..1. Frames ENU and FLU; rotors: 1 front right, 2 rear left, 3 front
+    left, 4 rear right. At first it stands on ground of height 0.
+    """
+    def __init__(self, parameters: collections.abc.Mapping[str, _Number] = {}, airframe: str = "x500") -> None:
+        """
+        parameters: changed values by name; airframe: 'x500' (2 kg) or 'small' (0.5 kg). Raises ValueError.
+        """
+    def derivative(
+        self,
+        thrust: _Vector4,
+        wind: _Vector3 = [0.0, 0.0, 0.0],
+        effectiveness: _Vector4 = [1.0, 1.0, 1.0, 1.0],
+        ground: _Number = 0.0,
+    ) -> typing.Annotated[list[float], "FixedSize(18)"]:
+        """
+        Rate of the state (18,).
+        """
+    def specific_force(
+        self,
+        thrust: _Vector4,
+        wind: _Vector3 = [0.0, 0.0, 0.0],
+        effectiveness: _Vector4 = [1.0, 1.0, 1.0, 1.0],
+        ground: _Number = 0.0,
+    ) -> typing.Annotated[list[float], "FixedSize(3)"]:
+        """
+        What an accelerometer at the centre of gravity feels (3,) [m/s^2 body].
+        """
+    def speed_wanted(self, thrust: _Number) -> float:
+        """
+        Rotor speed [rad/s] that a wanted thrust [N] asks for.
+        """
+    def step(
+        self,
+        thrust: _Vector4,
+        dt: _Number,
+        wind: _Vector3 = [0.0, 0.0, 0.0],
+        effectiveness: _Vector4 = [1.0, 1.0, 1.0, 1.0],
+        ground: _Number = 0.0,
+    ) -> None:
+        """
+        Advances by dt [s]; thrust wanted of each rotor [N], wind [m/s towards east, north, up],
+        effectiveness of each rotor 0..1, height of the ground [m].
+        """
+    @property
+    def battery(self) -> typing.Annotated[list[float], "FixedSize(2)"]:
+        """
+        Voltage under load [V] and current [A].
+        """
+    @property
+    def parameters(self) -> dict[str, float]: ...
+    @property
+    def state(self) -> typing.Annotated[list[float], "FixedSize(18)"]: ...
+    @state.setter
+    def state(
+        self,
+        arg1: typing.Annotated[collections.abc.Sequence[_Number], "FixedSize(18)"],
     ) -> None: ...
