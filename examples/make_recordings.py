@@ -1,4 +1,4 @@
-"""Makes the recordings in examples/data: a boat in a harbour (NMEA 0183) and a car on a block (CAN, GNSS, IMU, truth).
+"""Makes the recordings in examples/data: boats in harbours (NMEA 0183, NMEA 2000) and a car (CAN, GNSS, IMU, truth).
 
 usage: python examples/make_recordings.py [DIR]
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import struct
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,9 @@ import numpy as np
 
 from giljabi import frames as fr
 from giljabi.types import Array, Origin
+from giljabi_sim.peers.contract import Chunk
+from giljabi_sim.scenario import load_scenario
+from giljabi_sim.simulation import Simulation
 
 ROOT = Path(__file__).resolve().parents[1]
 T0 = 1767348000.0  # 2026-01-02 10:00:00 UTC
@@ -77,6 +81,18 @@ def harbour(folder: Path) -> None:
         water = (speed[k] - 0.4) / KNOT
         lines.append(nmea(f"VWVHW,{heading:.1f},T,,M,{water:.2f},N,{water * 1.852:.2f},K"))
     save(folder / "harbour.nmea.gz", "".join(lines))
+
+
+def backbone(folder: Path) -> None:
+    """Half a minute of the simulated workboat's NMEA 2000 bus: she turns to starboard, a ferry sends AIS."""
+    simulation = Simulation(load_scenario("ship_crossing", ["start.speed=3"], platform="ship_n2k"))
+    order = Chunk(struct.pack("<BBhhH", 0, 0xF8, 1000, 0x7FFF, 0xFFFF), 0x09F10D1E)  # 127245 from 30: 0.1 rad
+    lines = []
+    for k in range(1500):
+        orders = [order] if k % 5 == 0 else []
+        chunks = [*orders, *simulation.step(k / 50, {"backbone": orders}).get("backbone", ())]
+        lines += [f"({T0 + k / 50:.6f}) can0 {c.can_id:08X}#{c.data.hex().upper()}\n" for c in chunks]
+    save(folder / "backbone.candump.gz", "".join(lines))
 
 
 def block(folder: Path) -> None:
@@ -165,6 +181,7 @@ def main(argv: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     harbour(folder)
     block(folder)
+    backbone(folder)
 
 
 if __name__ == "__main__":

@@ -39,13 +39,13 @@ class _Group:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hull:
+class Hull:
     """Distances of the position's reference point to the ship's ends [m]."""
 
-    bow: int
-    stern: int
-    port: int
-    starboard: int
+    bow: float
+    stern: float
+    port: float
+    starboard: float
 
     @property
     def length(self) -> float:
@@ -64,8 +64,42 @@ class _Hull:
 
 
 @dataclass(slots=True)
+class Hulls:
+    """Sizes of ships by MMSI, the newest `most` of them."""
+
+    most: int = 4096
+    by_mmsi: OrderedDict[int, Hull] = field(default_factory=OrderedDict)
+
+    def remember(self, mmsi: int, hull: Hull) -> None:
+        """Keeps what a ship says of herself."""
+        if hull.bow + hull.stern + hull.port + hull.starboard == 0:
+            return
+        self.by_mmsi[mmsi] = hull
+        self.by_mmsi.move_to_end(mmsi)
+        if len(self.by_mmsi) > self.most:
+            self.by_mmsi.popitem(last=False)
+
+    def row(
+        self, mmsi: int, lat: float, lon: float, velocity: tuple[float, float], heading_deg: float, *, accurate: bool,
+        what: Kind,
+    ) -> tuple[float, ...]:  # fmt: skip
+        """A row of GeoDetections: the middle of the hull where size and heading are known.
+
+        lat, lon: of the reference point [deg]; velocity: over ground in ENU [m/s]; heading_deg: NaN where not known.
+        """
+        yaw = math.remainder(math.pi / 2 - math.radians(heading_deg), math.tau)
+        hull = self.by_mmsi.get(mmsi)
+        if hull is not None and not math.isnan(yaw) and what is not Kind.STATIC:
+            lat, lon = _shifted(lat, lon, yaw, *hull.centre)
+        length, width = (hull.length, hull.width) if hull else (NAN, NAN)
+        # The accuracy flag tells better from worse than 10 m (ITU-R M.1371-5, table 48); taken as 2 sigma and 1 sigma.
+        variance = 25.0 if accurate else 100.0
+        return (lon, lat, NAN, *velocity, yaw, length, width, float(mmsi), float(what.value), variance)
+
+
+@dataclass(slots=True)
 class AisReceiver:
-    """Assembles and decodes; memory is bounded by `groups_max` and `hulls_max`.
+    """Assembles and decodes; memory is bounded by `groups_max` and that of `hulls`.
 
     reject(reason) is called for everything that is dropped.
     """
@@ -73,9 +107,8 @@ class AisReceiver:
     reject: Callable[[str], None]
     timeout_s: float = 5.0
     groups_max: int = 64
-    hulls_max: int = 4096
     groups: OrderedDict[tuple[str, str, str, int, int], _Group] = field(default_factory=OrderedDict)
-    hulls: OrderedDict[int, _Hull] = field(default_factory=OrderedDict)
+    hulls: Hulls = field(default_factory=Hulls)
 
     def feed(self, s: Sentence, t: float, source: int = 0) -> tuple[float, ...] | None:
         """One VDM sentence; a row of GeoDetections when it completes a position report.
@@ -153,13 +186,9 @@ class AisReceiver:
     def _remember(self, mmsi: int, bits: Any, at: int) -> None:
         if mmsi // 10_000_000 == 98 or len(bits) < at + 30:
             return  # an auxiliary craft: the same bits are the mother ship's MMSI
-        hull = _Hull(bits.get(at, 9), bits.get(at + 9, 9), bits.get(at + 18, 6), bits.get(at + 24, 6))
-        if hull.bow + hull.stern + hull.port + hull.starboard == 0:
-            return
-        self.hulls[mmsi] = hull
-        self.hulls.move_to_end(mmsi)
-        if len(self.hulls) > self.hulls_max:
-            self.hulls.popitem(last=False)
+        self.hulls.remember(
+            mmsi, Hull(bits.get(at, 9), bits.get(at + 9, 9), bits.get(at + 18, 6), bits.get(at + 24, 6))
+        )
 
     def _row(self, mmsi: int, kind: int, m: Any) -> tuple[float, ...] | None:
         lat, lon = float(m.lat), float(m.lon)
@@ -168,15 +197,10 @@ class AisReceiver:
         fixed = kind in FIXED
         vx, vy = (0.0, 0.0) if fixed else _velocity(kind, float(m.speed), float(m.course))
         heading = int(getattr(m, "heading", 511))
-        yaw = math.remainder(math.pi / 2 - math.radians(heading), math.tau) if heading < 360 else NAN
-        hull = self.hulls.get(mmsi)
-        if hull is not None and not math.isnan(yaw) and not fixed:
-            lat, lon = _shifted(lat, lon, yaw, *hull.centre)
-        length, width = (hull.length, hull.width) if hull else (NAN, NAN)
-        # The accuracy flag tells better from worse than 10 m (ITU-R M.1371-5, table 48); taken as 2 sigma and 1 sigma.
-        variance = 25.0 if getattr(m, "accuracy", False) else 100.0
         what = Kind.VESSEL if kind in VESSELS else Kind.STATIC if fixed else Kind.UNKNOWN
-        return (lon, lat, NAN, vx, vy, yaw, length, width, float(mmsi), float(what.value), variance)
+        heading_deg = float(heading) if heading < 360 else NAN
+        accurate = bool(getattr(m, "accuracy", False))
+        return self.hulls.row(mmsi, lat, lon, (vx, vy), heading_deg, accurate=accurate, what=what)
 
 
 @lru_cache(maxsize=1)

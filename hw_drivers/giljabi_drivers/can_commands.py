@@ -57,10 +57,10 @@ def build_table(
         messages.append(_message(platform, key, m, {n: (c, mine[n]) for n, c in parts.items()}))
     if not messages:
         return None
-    return EncodeTable(driver, "can", tuple(messages), _framing(platform.model.drivers[driver].device))
+    return EncodeTable(driver, "can", tuple(messages), framing_of(platform.model.drivers[driver].device))
 
 
-def _framing(device: str) -> Literal["socketcan", "can_msgpack"]:
+def framing_of(device: str) -> Literal["socketcan", "can_msgpack"]:
     """How a frame becomes bytes on the descriptor of a device URL."""
     return "can_msgpack" if device.startswith("can:udp_multicast") else "socketcan"
 

@@ -20,7 +20,7 @@ STDIN = "-"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `giljabi decode`."""
     parser.epilog = EXAMPLE
-    kinds = parser.add_subparsers(dest="kind", metavar="nmea|ais|can", required=True)
+    kinds = parser.add_subparsers(dest="kind", metavar="nmea|ais|can|n2k", required=True)
     for kind, what in (("nmea", "every NMEA 0183 sentence, AIS included"), ("ais", "AIS messages only")):
         p = kinds.add_parser(kind, help=what, description=f"{what[0].upper()}{what[1:]}, one JSON object a line.")
         p.add_argument("file", metavar="FILE|-", help="log, plain or gzip; - is standard input")
@@ -32,15 +32,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     p.add_argument("--bus", metavar="N", type=_bus, help="frames of this bus only")
     p.add_argument("--checksum", metavar="KIND", help="of CHECKSUM signals (default: the DBC's, or its maker's)")
     p.epilog = "example: giljabi decode can examples/data/block.candump.gz --dbc car.dbc --bus 0"
+    p = kinds.add_parser("n2k", help="NMEA 2000", description="NMEA 2000 groups, one JSON object a line.")
+    p.add_argument("file", metavar="FILE|-", help="CAN trace, or canboat's plain lines; - is standard input (lines)")
+    p.add_argument("--bus", metavar="N", type=_bus, help="frames of this bus only")
+    p.epilog = "example: giljabi decode n2k examples/data/backbone.candump.gz"
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints; 0 unless the file cannot be read."""
-    from giljabi_drivers import decode_can, decode_nmea
+    from giljabi_drivers import decode_can, decode_n2k, decode_nmea
 
     if args.kind == "can":
         reader: Any = decode_can.CanDecoder(args.dbc, args.bus, args.checksum)
         rows = reader.rows(Path(args.file))
+    elif args.kind == "n2k":
+        reader = decode_n2k.N2kDecoder(args.bus)
+        stdin = args.file == STDIN
+        rows = reader.rows("standard input" if stdin else args.file, _lines(STDIN) if stdin else None)
     else:
         reader = decode_nmea.NmeaDecoder(args.checksum, ais_only=args.kind == "ais")
         rows = reader.rows(args.file, _lines(args.file))

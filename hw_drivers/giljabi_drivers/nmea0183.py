@@ -29,6 +29,7 @@ from giljabi.yaml_file import Strict
 from giljabi_drivers.ais import AisReceiver
 from giljabi_drivers.contract import DriverStats, Received, StepResult
 from giljabi_drivers.epoch import EpochFilter, UtcTracker
+from giljabi_drivers.navigation import course_velocity, dilution_std, yaw_of_heading
 from giljabi_drivers.sensors import SensorWatch
 
 if TYPE_CHECKING:
@@ -38,10 +39,8 @@ if TYPE_CHECKING:
 # trusted on a vehicle (M manual input, S simulator).
 QUALITY_OF_MODE = {"A": 1, "D": 2, "P": 1, "R": 4, "F": 5, "E": 6}
 QUALITY_OF_GGA = {1: 1, 2: 2, 3: 1, 4: 4, 5: 5, 6: 6}
-UERE_M = {1: 3.0, 2: 1.5, 4: 0.02, 5: 0.4, 6: 10.0}  # user equivalent range error by quality, 1 sigma
 LOWEST_STD_M = 0.005
 ESTIMATE_MAX_AGE = 5.0  # s, how long GST and GSA hold
-NO_COURSE_SPEED = 0.5  # m/s, below it a receiver may leave the course empty
 Values = dict[str, Any]  # of a sentence: Sentence.values()
 UNKNOWN_MAX = 64  # distinct unknown sentence names that are counted apart
 
@@ -250,24 +249,14 @@ class Nmea0183Driver:
         vdop = NAN
         if self._dop is not None and 0.0 <= t - self._dop[0] <= ESTIMATE_MAX_AGE:
             hdop, vdop = (self._dop[1] if math.isnan(hdop) else hdop), self._dop[2]
-        hdop = 2.0 if math.isnan(hdop) else min(max(hdop, 0.5), 100.0)
-        vdop = 1.5 * hdop if math.isnan(vdop) else min(max(vdop, 0.5), 100.0)
-        uere = self._options.uere_m or UERE_M[quality]
-        # HDOP counts both horizontal axes together.
-        return np.array([hdop * uere / math.sqrt(2.0), hdop * uere / math.sqrt(2.0), vdop * uere])
+        return dilution_std(quality, hdop, vdop, self._options.uere_m)
 
     def _velocity(self, t: float, rank: int, clock: float, speed: float, course_deg: float) -> None:
-        if math.isnan(speed):
+        velocity = course_velocity(speed, course_deg, self._options.velocity_std_mps)
+        if velocity is None:
             return
-        std = self._options.velocity_std_mps
-        if math.isnan(course_deg):
-            if speed > NO_COURSE_SPEED:
-                return
-            std, speed, course_deg = max(std, speed), 0.0, 0.0
-        c = math.radians(course_deg)
-        velocity = np.array([speed * math.sin(c), speed * math.cos(c), NAN])
-        sample = GnssVelocity(t, velocity, std, self._watch.source("gnss", "gnss"))
-        for v in self._velocities.offer(t, clock, rank, (speed, course_deg), sample):
+        sample = GnssVelocity(t, *velocity, self._watch.source("gnss", "gnss"))
+        for v in self._velocities.offer(t, clock, rank, tuple(velocity[0][:2].tolist()), sample):
             self._give(v)
 
     # --- heading, rate of turn, log -----------------------------------------------------------------
@@ -275,8 +264,9 @@ class Nmea0183Driver:
     def _heading(self, t: float, rank: int, heading_deg: float, std_deg: float) -> None:
         if math.isnan(heading_deg):
             return
-        yaw = math.remainder(math.pi / 2 - math.radians(heading_deg), math.tau)
-        sample = Heading(t, yaw, math.radians(std_deg), self._watch.source("heading", "heading"))
+        sample = Heading(
+            t, yaw_of_heading(heading_deg), math.radians(std_deg), self._watch.source("heading", "heading")
+        )
         for h in self._headings.offer(t, NAN, rank, heading_deg, sample):
             self._give(h)
 

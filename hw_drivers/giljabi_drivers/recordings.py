@@ -251,7 +251,7 @@ def logger_time(line: bytes, s: Sentence) -> float:
     prefix = line[: max(line.find(s.text[0].encode()), 0)]
     iso = ISO.search(prefix)
     if iso:
-        return _iso_time(iso)
+        return iso_time(iso)
     epoch = EPOCH.search(prefix)
     if epoch:
         t = float(epoch.group(1))
@@ -259,7 +259,7 @@ def logger_time(line: bytes, s: Sentence) -> float:
     return NAN
 
 
-def _iso_time(m: re.Match[bytes]) -> float:
+def iso_time(m: re.Match[bytes]) -> float:
     """ISO 8601 [epoch s]; without a zone it is taken as UTC."""
     try:
         year, month, day, hour, minute, second = (int(m.group(i)) for i in range(1, 7))
@@ -276,11 +276,15 @@ def _iso_time(m: re.Match[bytes]) -> float:
 
 def read_candump(path: str | Path) -> Iterator[Received]:
     """Frames of a candump file (log or screen format with absolute times); raises BadInputError."""
-    path = Path(path)
+    return candump_frames(str(path), read_lines(Path(path)))
+
+
+def candump_frames(file: str, lines: Iterable[bytes]) -> Iterator[Received]:
+    """Frames of candump's lines, wherever they come from; raises BadInputError that names `file`."""
     bus = _bus_numbers()
     monotone = Monotone()
     number = count = 0
-    for line in read_lines(path):
+    for line in lines:
         number += 1
         text = line.rstrip(b"\r\n")
         if not text.strip() or text.startswith(b"#"):
@@ -289,12 +293,12 @@ def read_candump(path: str | Path) -> Iterator[Received]:
         frame = _candump_frame(m, bus) if m else None
         if frame is None or m is None:
             shown = text[:40].decode("ascii", "replace")
-            raise BadInputError(f"{path}:{number}: '{shown}' is no frame; e.g. (1.5) can0 123#0102 is expected")
+            raise BadInputError(f"{file}:{number}: '{shown}' is no frame; e.g. (1.5) can0 123#0102 is expected")
         can_id, data, bus_number, flags = frame
         count += 1
         yield Received(monotone.at(float(m["t"])), data, can_id, bus_number, flags)
     if not count:
-        raise BadInputError(f"{path}:1: no frame in it; a candump file is expected")
+        raise BadInputError(f"{file}:1: no frame in it; a candump file is expected")
 
 
 def _bus_numbers() -> Callable[[bytes], int]:

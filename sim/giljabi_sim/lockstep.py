@@ -23,6 +23,7 @@ ARM_PERIOD = 0.5  # s between attempts
 DEPARTURE_LIMIT = 60.0  # s until a stack that does not get the vehicle to move has failed
 CAN_FRAME = struct.Struct("<IB3x8s")  # Linux struct can_frame, little-endian hosts
 CAN_ID_MASK = 0x1FFFFFFF
+STANDARD_ID = 0x7FF  # a larger one is a 29-bit identifier
 
 
 class Recorder(Protocol):
@@ -146,7 +147,7 @@ class LockStep:
                 self._to_stack.put(now, device, chunk)
         received: dict[str, list[Received]] = {}
         for device, chunks in self._to_stack.take(now).items():
-            received[device] = [Received(now, c.data, c.can_id) for c in chunks]
+            received[device] = [Received(now, c.data, c.can_id, flags=c.can_id > STANDARD_ID) for c in chunks]
             self._note(now, device, False, chunks)
         return received
 

@@ -22,6 +22,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "drivers": {
         "nmea0183": "giljabi_drivers.nmea0183:Nmea0183Driver",
         "can": "giljabi_drivers.can:CanDriver",
+        "nmea2000": "giljabi_drivers.nmea2000:Nmea2000Driver",
     },
 }
 

@@ -195,7 +195,7 @@ def test_memory_is_bounded() -> None:
     assert len(d._ais.groups) <= 64
     for i in range(5000):
         d._ais._decode(_armour(static(80, 20, 5, 15, mmsi=100_000_000 + i)), 2)
-    assert len(d._ais.hulls) <= 4096
+    assert len(d._ais.hulls.by_mmsi) <= 4096
 
 
 def _armour(payload: str) -> str:

@@ -156,7 +156,7 @@ class NmeaPeer:
 
     def _watch(self, now: float, world: World) -> None:
         for kind, command in (("ROR", "rudder"), ("PRC", "lever")):
-            if command in world.vehicle.commands and now - self._order_t.get(kind, -math.inf) > self._o.watchdog_s:
+            if now - self._order_t.get(kind, math.inf) > self._o.watchdog_s:  # before its first order it is at zero
                 world.vehicle.commands[command] = 0.0
 
     # --- readings -----------------------------------------------------------------------------------
