@@ -41,7 +41,7 @@ void check_sensitivities(const Model& model, double dt) {
   constexpr int nx = Model::nx, nu = Model::nu, nzp = Integrator::nzp;
   for (unsigned seed = 1; seed <= 20; ++seed) {
     const Sample<Model> at(seed);
-    double next[nx], plain[nx], ba[nx * nzp];
+    double next[nx], plain[nx], ba[nx * nzp] = {};
     Integrator::linearize(model, at.x, at.u, at.p, dt, next, ba);
     Integrator::step(model, at.x, at.u, at.p, dt, plain);
     for (int i = 0; i < nx; ++i) CHECK(next[i] == doctest::Approx(plain[i]).epsilon(1e-14));
@@ -72,7 +72,7 @@ void check_constraints(const Model& model) {
   D x[nx], h[nh];
   for (int i = 0; i < nx; ++i) {
     x[i] = D(at.x[i]);
-    x[i].d[S::constraint_colours.of[static_cast<std::size_t>(S::nu + i)]] = 1.0;
+    x[i].set_slope(S::constraint_colours.of[static_cast<std::size_t>(S::nu + i)], 1.0);
   }
   model.constraints(x, at.p, h);
   for (int j = 0; j < nx; ++j) {
@@ -86,7 +86,7 @@ void check_constraints(const Model& model) {
       const double expected = static_cast<double>((high[r] - low[r]) / 2e-6L);
       const bool there = solver::has(S::constraints[static_cast<std::size_t>(r)], j);
       const double found =
-          there ? h[r].d[S::constraint_colours.of[static_cast<std::size_t>(S::nu + j)]] : 0.0;
+          there ? h[r].slope(S::constraint_colours.of[static_cast<std::size_t>(S::nu + j)]) : 0.0;
       CHECK(found == doctest::Approx(expected).epsilon(1e-9).scale(1.0));
     }
   }
@@ -121,10 +121,10 @@ TEST_CASE("constraint gradients equal central differences") {
 
 TEST_CASE("structural zeros are found") {
   using S = solver::Sparsity<models::Bicycle<1, false>>;
-  CHECK(S::dynamics_colours.count == 2);       // psi, steering and a never meet each other
+  CHECK(S::directions.count == 6);             // both inputs, and every state but the place
   CHECK(!solver::has(S::step[3], S::nu + 2));  // speed does not depend on heading
   CHECK(solver::has(S::step[0], S::nu + 2));   // x does
-  CHECK(solver::Sparsity<models::Vessel<3, false>>::dynamics_colours.count <= 4);
+  CHECK(solver::Sparsity<models::Vessel<3, false>>::directions.count == 8);
 }
 
 TEST_CASE("integration step is of fourth order") {

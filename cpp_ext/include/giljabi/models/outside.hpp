@@ -69,7 +69,7 @@ struct OutsideModel {
     for (int r = 0; r < nh; ++r) {
       h[r] = solver::Dual<N>(r < outside->nh ? outside->h[r] : far);
       for (int i = 0; i < outside->nx && r < outside->nh; ++i)
-        for (int d = 0; d < N; ++d) h[r].d[d] += outside->h_jacobian[r * outside->nx + i] * x[i].d[d];
+        h[r] = h[r] + chain(x[i], 0.0, outside->h_jacobian[r * outside->nx + i]);
     }
   }
 

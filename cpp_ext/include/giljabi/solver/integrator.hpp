@@ -1,7 +1,6 @@
 // Classical Runge-Kutta step of fourth order, and its sensitivities.
 #pragma once
 
-#include "giljabi/solver/simd.hpp"
 #include "giljabi/solver/sparsity.hpp"
 
 namespace giljabi::solver {
@@ -34,54 +33,32 @@ struct RungeKutta4 {
     for (int i = 0; i < nx; ++i) next[i] = x[i] + (sum[i] + k[i]) * (dt / 6.0);
   }
 
-  // Also the row-major sensitivities ba = (d next/du | d next/dx), nx rows of nzp.
+  // Also the row-major sensitivities ba = (d next/du | d next/dx), nx rows of nzp, where they can be other
+  // than 0.
   static void linearize(const Model& model, const double* x, const double* u, const double* p, double dt,
                         double* next, double* ba) {
-    constexpr int directions = S::dynamics_colours.count;
-    using D = Dual<directions>;
-    D y[nx], w[nu], f[nx];
+    using D = Dual<S::directions.count>;
+    D xs[nx], us[nu], out[nx];
     static_for<nu>([&](auto j) {
-      w[j] = D(u[j]);
-      w[j].d[S::dynamics_colours.of[j]] = 1.0;
+      us[j] = D(u[j]);
+      if constexpr (S::directions.of[j] >= 0) us[j].set_slope(S::directions.of[j], 1.0);
     });
     static_for<nx>([&](auto i) {
-      y[i] = D(x[i]);
-      y[i].d[S::dynamics_colours.of[nu + i]] = 1.0;
+      xs[i] = D(x[i]);
+      if constexpr (S::directions.of[nu + i] >= 0) xs[i].set_slope(S::directions.of[nu + i], 1.0);
     });
-    alignas(64) double dy[2][nx * nzp];  // d y / d(u, x): where this and the next stage evaluate the model
-    double sum[nx] = {};
-    constexpr double reach[5] = {0.0, 0.5, 0.5, 1.0, 0.0};
-    constexpr double weight[4] = {1.0, 2.0, 2.0, 1.0};
-    static_for<4>([&](auto stage) __attribute__((always_inline)) {
-      if constexpr (stage > 0) {
-        for (int i = 0; i < nx; ++i) y[i].v = x[i] + reach[stage] * dt * f[i].v;
-      }
-      model.dynamics(y, w, p, f);
-      [[maybe_unused]] const double* now = dy[stage % 2];
-      [[maybe_unused]] double* after = dy[(stage + 1) % 2];
-      static_for<nx>([&](auto r) __attribute__((always_inline)) {
-        Row<nzp> row = Row<nzp>::zero();
-        static_for<nz>([&](auto j) __attribute__((always_inline)) {
-          if constexpr (has(S::traced.dynamics[r], j)) {
-            const double slope = f[r].d[S::dynamics_colours.of[j]];
-            if constexpr (j < nu || stage == 0)
-              row.add_unit(j, slope);
-            else
-              row.add(slope, now + (j - nu) * nzp);
-          }
-        });
-        sum[r] += weight[stage] * f[r].v;
-        if constexpr (stage < 3) {
-          Row<nzp> next_row = Row<nzp>::unit(nu + r, 1.0);
-          next_row.add(reach[stage + 1] * dt, row);
-          next_row.to(after + r * nzp);
+    step(model, xs, us, p, dt, out);
+    static_for<nx>([&](auto r) __attribute__((always_inline)) {
+      next[r] = out[r].v;
+      static_for<nz>([&](auto j) __attribute__((always_inline)) {
+        constexpr int direction = S::directions.of[j];
+        if constexpr (direction < 0) {
+          if constexpr (j == nu + r) ba[r * nzp + j] = 1.0;
+        } else if constexpr (has(S::step[r], j)) {
+          ba[r * nzp + j] = out[r].slope(direction);
         }
-        Row<nzp> total = stage == 0 ? Row<nzp>::unit(nu + r, 1.0) : Row<nzp>::at(ba + r * nzp);
-        total.add(weight[stage] * (dt / 6.0), row);
-        total.to(ba + r * nzp);
       });
     });
-    for (int r = 0; r < nx; ++r) next[r] = x[r] + dt / 6.0 * sum[r];
   }
 };
 

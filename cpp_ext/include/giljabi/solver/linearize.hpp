@@ -15,30 +15,34 @@ bool Ocp<Model>::linearize() {
     for (int i = 0; i < nx; ++i) {
       st.weight[nu + i] = weights[i];
       st.gradient[nu + i] = weights[i] * (x.row(k)[i] - x_ref.row(k)[i]);
-      check += 0.0 * st.gradient[nu + i];
     }
     if (k < horizon_) {
       double next[nx];
       Integrator::linearize(model, x.row(k), u.row(k), parameters.row(k), dt_, next, st.ba);
-      for (int i = 0; i < nx; ++i) {
-        st.gap[i] = next[i] - x.row(k + 1)[i];
-        check += 0.0 * st.gap[i];
-      }
-      for (int i = 0; i < nx * nzp; ++i) check += 0.0 * st.ba[i];
+      for (int i = 0; i < nx; ++i) st.gap[i] = next[i] - x.row(k + 1)[i];
       for (int i = 0; i < nu; ++i) {
         st.weight[i] = input_weights.row(0)[i];
         st.gradient[i] = input_weights.row(0)[i] * (u.row(k)[i] - u_ref.row(k)[i]);
         st.input_room[i] = std::min(u.row(k)[i] - u_lower.row(k)[i], unbounded);
         st.input_room[nu + i] = std::min(u_upper.row(k)[i] - u.row(k)[i], unbounded);
-        check += 0.0 * (st.gradient[i] + st.input_room[i] + st.input_room[nu + i]);
       }
+      linearize_mixed(k);
     }
-    if (k < horizon_) linearize_mixed(k);
     if (k > 0) linearize_constraints(k);
-    for (int i = qp_.first_side(k); i < qp_.last_side(k); ++i) check += 0.0 * st.room[i];
-    for (int i = 0; i < nh * nzp; ++i) check += 0.0 * st.row[i];
+    check += nothing_of_stage(k);
   }
   return check == 0.0;
+}
+
+// 0 when all numbers of a stage's problem are finite, else NaN. A sum for each stage: they overlap.
+template <class Model>
+double Ocp<Model>::nothing_of_stage(int k) const {
+  const Stage& st = qp_.stage(k);
+  double sum = nothing_of<nzp>(st.gradient) + nothing_of<nxp>(st.gap) + nothing_of<nx * nzp>(st.ba);
+  sum += nothing_of<padded(2 * nu)>(st.input_room);
+  if constexpr (nh > 0) sum += nothing_of<nh * nzp>(st.row);
+  for (int i = qp_.first_side(k); i < qp_.last_side(k); ++i) sum += 0.0 * st.room[i];
+  return sum;
 }
 
 // Values and gradients of the model's constraints on inputs.
@@ -50,21 +54,21 @@ void Ocp<Model>::linearize_mixed([[maybe_unused]] int k) {
     D xs[nx], us[nu], h[nm];
     static_for<nx>([&](auto i) {
       xs[i] = D(x.row(k)[i]);
-      xs[i].d[S::constraint_colours.of[nu + i]] = 1.0;
+      xs[i].set_slope(S::constraint_colours.of[nu + i], 1.0);
     });
     static_for<nu>([&](auto i) {
       us[i] = D(u.row(k)[i]);
-      us[i].d[S::constraint_colours.of[i]] = 1.0;
+      us[i].set_slope(S::constraint_colours.of[i], 1.0);
     });
     model.mixed_constraints(xs, us, parameters.row(k), h);
     static_for<nm>([&](auto r) {
       st.room[r] = std::min(h[r].v, unbounded);
       static_for<nu>([&](auto i) {
-        if constexpr (has(S::mixed[r], i)) st.row[r * nzp + i] = h[r].d[S::constraint_colours.of[i]];
+        if constexpr (has(S::mixed[r], i)) st.row[r * nzp + i] = h[r].slope(S::constraint_colours.of[i]);
       });
       static_for<nx>([&](auto i) {
         if constexpr (has(S::constraints[r], i))
-          st.row[r * nzp + nu + i] = h[r].d[S::constraint_colours.of[nu + i]];
+          st.row[r * nzp + nu + i] = h[r].slope(S::constraint_colours.of[nu + i]);
       });
     });
   }
@@ -79,7 +83,7 @@ void Ocp<Model>::linearize_constraints(int k) {
     D xs[nx], h[nh];
     static_for<nx>([&](auto i) {
       xs[i] = D(x.row(k)[i]);
-      xs[i].d[S::constraint_colours.of[nu + i]] = 1.0;
+      xs[i].set_slope(S::constraint_colours.of[nu + i], 1.0);
     });
     model.constraints(xs, parameters.row(k), h + nm);
     static_for<nh - nm>([&](auto j) {
@@ -87,7 +91,7 @@ void Ocp<Model>::linearize_constraints(int k) {
       st.room[r] = std::min(h[r].v, unbounded);
       static_for<nx>([&](auto i) {
         if constexpr (has(S::constraints[r], i))
-          st.row[r * nzp + nu + i] = h[r].d[S::constraint_colours.of[nu + i]];
+          st.row[r * nzp + nu + i] = h[r].slope(S::constraint_colours.of[nu + i]);
       });
     });
   }

@@ -223,6 +223,7 @@ class Ocp {
  private:
   // Fills the subproblem at the guess; false when something is not finite.
   bool linearize();
+  double nothing_of_stage(int k) const;
   void linearize_mixed(int k);
   void linearize_constraints(int k);
   void select_sides();

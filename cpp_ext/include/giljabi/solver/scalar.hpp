@@ -5,16 +5,31 @@
 #include <cmath>
 #include <cstdint>
 
+#include "giljabi/solver/simd.hpp"
+
 namespace giljabi::solver {
 
-// Value and N directional derivatives.
+// Value and N directional derivatives, in vector registers.
 template <int N>
 struct Dual {
-  double v = 0.0;
-  double d[N] = {};
+  static constexpr int width = N <= 2 || lanes < 4 ? 2 : N <= 4 || lanes < 8 ? 4 : 8;
+  static constexpr int parts = (N + width - 1) / width;
+  using V = Vector<width>;
 
-  constexpr Dual() = default;
-  constexpr Dual(double value) : v(value) {}  // NOLINT: constants mix freely with duals
+  V d[parts] = {};
+  double v = 0.0;
+
+  Dual() = default;
+  Dual(double value) : v(value) {}  // NOLINT: constants mix freely with duals
+  Dual(const Dual& from) { *this = from; }
+  // Part by part: a copy of the whole goes through memory with its padding, and waits for it.
+  Dual& operator=(const Dual& from) {
+    v = from.v;
+    for (int i = 0; i < parts; ++i) d[i] = from.d[i];
+    return *this;
+  }
+  double slope(int i) const { return d[i / width][i % width]; }
+  void set_slope(int i, double value) { d[i / width][i % width] = value; }
 };
 
 // Result of an elementary function of `a` with value `v` and derivative `dv`.
@@ -22,7 +37,17 @@ template <int N>
 inline Dual<N> chain(const Dual<N>& a, double v, double dv) {
   Dual<N> r;
   r.v = v;
-  for (int i = 0; i < N; ++i) r.d[i] = dv * a.d[i];
+  for (int i = 0; i < Dual<N>::parts; ++i) r.d[i] = all<Dual<N>::width>(dv) * a.d[i];
+  return r;
+}
+
+// Result of an operation on `a` and `b` with value `v` and derivatives `da` and `db`.
+template <int N>
+inline Dual<N> chain(const Dual<N>& a, const Dual<N>& b, double v, double da, double db) {
+  constexpr int width = Dual<N>::width;
+  Dual<N> r;
+  r.v = v;
+  for (int i = 0; i < Dual<N>::parts; ++i) r.d[i] = madd(all<width>(da), a.d[i], all<width>(db) * b.d[i]);
   return r;
 }
 
@@ -30,42 +55,38 @@ template <int N>
 inline Dual<N> operator+(const Dual<N>& a, const Dual<N>& b) {
   Dual<N> r;
   r.v = a.v + b.v;
-  for (int i = 0; i < N; ++i) r.d[i] = a.d[i] + b.d[i];
+  for (int i = 0; i < Dual<N>::parts; ++i) r.d[i] = a.d[i] + b.d[i];
   return r;
 }
 template <int N>
 inline Dual<N> operator-(const Dual<N>& a, const Dual<N>& b) {
   Dual<N> r;
   r.v = a.v - b.v;
-  for (int i = 0; i < N; ++i) r.d[i] = a.d[i] - b.d[i];
+  for (int i = 0; i < Dual<N>::parts; ++i) r.d[i] = a.d[i] - b.d[i];
   return r;
 }
 template <int N>
 inline Dual<N> operator*(const Dual<N>& a, const Dual<N>& b) {
-  Dual<N> r;
-  r.v = a.v * b.v;
-  for (int i = 0; i < N; ++i) r.d[i] = a.d[i] * b.v + a.v * b.d[i];
-  return r;
+  return chain(a, b, a.v * b.v, b.v, a.v);
 }
 template <int N>
 inline Dual<N> operator/(const Dual<N>& a, const Dual<N>& b) {
-  const double inv = 1.0 / b.v;
-  Dual<N> r;
-  r.v = a.v * inv;
-  for (int i = 0; i < N; ++i) r.d[i] = (a.d[i] - r.v * b.d[i]) * inv;
-  return r;
+  const double inverse = 1.0 / b.v, v = a.v * inverse;
+  return chain(a, b, v, inverse, -v * inverse);
 }
 template <int N>
 inline Dual<N> operator+(const Dual<N>& a, double b) {
-  return chain(a, a.v + b, 1.0);
+  Dual<N> r = a;
+  r.v = a.v + b;
+  return r;
 }
 template <int N>
 inline Dual<N> operator+(double a, const Dual<N>& b) {
-  return chain(b, a + b.v, 1.0);
+  return b + a;
 }
 template <int N>
 inline Dual<N> operator-(const Dual<N>& a, double b) {
-  return chain(a, a.v - b, 1.0);
+  return a + -b;
 }
 template <int N>
 inline Dual<N> operator-(double a, const Dual<N>& b) {

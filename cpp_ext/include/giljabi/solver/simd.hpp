@@ -89,6 +89,17 @@ GILJABI_INLINE double largest_of(Vector<W> v) {
   return most;
 }
 
+// 0 when all N numbers are finite, else NaN; `from` is aligned.
+template <int N>
+GILJABI_INLINE double nothing_of(const double* from) {
+  constexpr int width = N % lanes == 0 ? lanes : lanes > 4 ? 4 : 2;
+  static_assert(N % width == 0, "arrays are padded");
+  Vector<width> even = {}, odd = {};
+  for (int i = 0; i < N / width; ++i)
+    (i % 2 == 0 ? even : odd) += all<width>(0.0) * load<width>(from + i * width);
+  return sum_of<width>(even + odd);
+}
+
 // N doubles in as many registers as they take.
 template <int N>
 struct Row {

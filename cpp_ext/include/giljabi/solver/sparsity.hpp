@@ -127,7 +127,19 @@ struct Sparsity {
     if (out.count == 0) out.count = 1;
     return out;
   }
-  static constexpr Colouring dynamics_colours = colour(traced.dynamics);
+  // Directions in which the step is differentiated: every column but those of states that no derivative
+  // depends on (a vehicle's place); they only carry over, and have -1.
+  static constexpr Colouring reached() {
+    Colouring out;
+    for (int j = 0; j < nz; ++j) {
+      bool matters = false;
+      for (std::uint64_t row : traced.dynamics) matters = matters || has(row, j);
+      out.of[static_cast<std::size_t>(j)] = matters ? out.count++ : -1;
+    }
+    if (out.count == 0) out.count = 1;
+    return out;
+  }
+  static constexpr Colouring directions = reached();
   static constexpr Colouring constraint_colours = colour(traced.constraints);
 };
 
