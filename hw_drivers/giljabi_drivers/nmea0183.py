@@ -369,6 +369,10 @@ class Nmea0183Driver:
             template = f"${self._options.talker}{c.sentence},{{{n}}},{tail}"
             value = WireField(n, scale=scale, raw_min=low, raw_max=high, decimals=2)
             messages.append(WireMessage(f"{c.sentence} {n}", c.period_s, (value,), template=template))
+        device = self._platform.model.drivers[self.name].device
+        if messages and device.startswith("udp-multicast:"):
+            what = f"'{device}' is receive only, but commands go through it"
+            raise self._platform.error(("drivers", self.name, "device"), f"{what}; serial, tcp or udp is expected")
         return EncodeTable(self.name, "nmea", tuple(messages)) if messages else None
 
 

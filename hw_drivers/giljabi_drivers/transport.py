@@ -11,6 +11,7 @@ from collections.abc import Callable
 from giljabi_drivers.can_frames import pack_msgpack, pack_socketcan
 from giljabi_drivers.can_transports import MulticastCanTransport, SocketCanTransport, VirtualCanTransport
 from giljabi_drivers.contract import Received
+from giljabi_drivers.multicast_transport import UdpMulticastTransport
 from giljabi_drivers.stream_transports import SerialTransport, TcpListenTransport, TcpTransport, UdpTransport
 from giljabi_drivers.transport_base import EXAMPLES, Framing, Transport, Url
 
@@ -34,6 +35,7 @@ SCHEMES: dict[str, Callable[[Url], Transport]] = {
     "tcp-listen": TcpListenTransport,
     "udp": UdpTransport,
     "udp-listen": UdpTransport,
+    "udp-multicast": UdpMulticastTransport,
     "can": _open_can,
 }
 

@@ -20,7 +20,7 @@ CHUNK = 65536
 MAX_READS = 4096  # per read(): a flood must not hold up the caller
 EXAMPLES = (
     "serial:/dev/ttyUSB0?baud=38400, tcp:HOST:PORT, tcp-listen:PORT, udp:HOST:PORT, udp-listen:PORT, "
-    "can:socketcan/can0, can:udp_multicast/239.74.163.2?port=43113 or can:virtual/NAME"
+    "udp-multicast:239.192.0.4:60004, can:socketcan/can0, can:udp_multicast/239.74.163.2?port=43113 or can:virtual/NAME"
 )
 
 
