@@ -32,14 +32,21 @@ const double* check(const Array& a, int size, const char* what) {
   return a.data();
 }
 
-std::string status_name(giljabi::solver::Status status) {
-  static constexpr const char* names[] = {"converged", "feasible", "infeasible", "bad_input"};
-  return names[static_cast<int>(status)];
+// State (nx) of a measurement; null where it is not a plain array of the right size.
+const double* plain(const py::handle& x, int nx) {
+  if (!py::isinstance<py::array_t<double, py::array::c_style>>(x)) return nullptr;
+  const auto a = py::reinterpret_borrow<py::array>(x);
+  return a.ndim() == 1 && a.shape(0) == nx ? static_cast<const double*>(a.data()) : nullptr;
 }
 
-std::string limit_name(giljabi::solver::Limit limit) {
+const char* status_name(const Report& r) {
+  static constexpr const char* names[] = {"converged", "feasible", "infeasible", "bad_input"};
+  return names[static_cast<int>(r.status)];
+}
+
+const char* limit_name(const Report& r) {
   static constexpr const char* names[] = {"", "iterations", "time"};
-  return names[static_cast<int>(limit)];
+  return names[static_cast<int>(r.limit)];
 }
 
 // "disc_1@stage 7"; "" when nothing is violated.
@@ -86,26 +93,6 @@ std::vector<std::string> supported() {
   return names;
 }
 
-// Report with names.
-struct NamedReport {
-  std::string status, worst, limit;
-  int iterations, qp_iterations;
-  double cost, violation;
-  std::array<double, 4> residuals;  // stationarity, dynamics, inequality, complementarity
-};
-
-NamedReport named(const Solver& s, const Report& r) {
-  return {
-      status_name(r.status),
-      worst_name(s, r.worst),
-      limit_name(r.limit),
-      r.iterations,
-      r.qp_iterations,
-      r.cost,
-      r.worst.violation,
-      {r.residuals.stationarity, r.residuals.dynamics, r.residuals.inequality, r.residuals.complementarity}};
-}
-
 // Runs f without the GIL, one caller at a time.
 template <class F>
 auto released(Solver& s, F&& f) {
@@ -131,8 +118,8 @@ std::optional<std::tuple<std::string, int, int>> crossed(const Solver& s) {
 }
 
 // Solves every problem once, each for its own state; which thread takes which does not matter to the results.
-std::vector<NamedReport> solve_all(const std::vector<Solver*>& solvers, const std::vector<Array>& states,
-                                   int max_iterations, int threads) {
+std::vector<Report> solve_all(const std::vector<Solver*>& solvers, const std::vector<Array>& states,
+                              int max_iterations, int threads) {
   if (states.size() != solvers.size()) throw py::value_error("as many states as solvers are expected");
   std::vector<const double*> from;
   for (std::size_t i = 0; i < solvers.size(); ++i) from.push_back(check(states[i], solvers[i]->nx, "x"));
@@ -156,9 +143,7 @@ std::vector<NamedReport> solve_all(const std::vector<Solver*>& solvers, const st
     work();
     for (std::thread& helper : helpers) helper.join();
   }
-  std::vector<NamedReport> out;
-  for (std::size_t i = 0; i < solvers.size(); ++i) out.push_back(named(*solvers[i], reports[i]));
-  return out;
+  return reports;
 }
 
 // What calls into Python for an outside model.
@@ -235,16 +220,18 @@ void bind(py::module_& m) {
         for (const auto& entry : *own) (*models_in_use)[entry.first] = entry.second;
       },
       py::arg("models"));
-  py::class_<NamedReport>(
+  py::class_<Report>(
       m, "Report", "What one solve reached; residuals: stationarity, dynamics, inequality, complementarity.")
-      .def_readonly("status", &NamedReport::status)
-      .def_readonly("worst", &NamedReport::worst)
-      .def_readonly("limit", &NamedReport::limit)
-      .def_readonly("iterations", &NamedReport::iterations)
-      .def_readonly("qp_iterations", &NamedReport::qp_iterations)
-      .def_readonly("cost", &NamedReport::cost)
-      .def_readonly("violation", &NamedReport::violation)
-      .def_readonly("residuals", &NamedReport::residuals);
+      .def_property_readonly("status", &status_name)
+      .def_property_readonly("limit", &limit_name)
+      .def_readonly("iterations", &Report::iterations)
+      .def_readonly("qp_iterations", &Report::qp_iterations)
+      .def_readonly("cost", &Report::cost)
+      .def_property_readonly("violation", [](const Report& r) { return r.worst.violation; })
+      .def_property_readonly("residuals", [](const Report& r) {
+        const giljabi::solver::Residuals& all = r.residuals;
+        return std::array<double, 4>{all.stationarity, all.dynamics, all.inequality, all.complementarity};
+      });
   py::class_<Solver>(m, "Solver", "One problem of a built-in model; giljabi.solver.Ocp checks what goes in.")
       .def(py::init([](const std::string& name, int horizon, double dt) {
              const auto found = models_in_use->find(name);
@@ -311,16 +298,20 @@ void bind(py::module_& m) {
       .def("prepare", [](Solver& s) { return released(s, [&] { return s.prepare(); }); })
       .def(
           "feedback",
-          [](Solver& s, const Array& x) {
-            const double* from = check(x, s.nx, "x");
-            return named(s, released(s, [&] { return s.feedback(from); }));
+          [](Solver& s, const py::object& x) -> std::optional<Report> {
+            const double* from = plain(x, s.nx);
+            if (from == nullptr) return std::nullopt;
+            return released(s, [&] { return s.feedback(from); });
           },
-          py::arg("x"))
+          py::arg("x"), "None, and nothing done, where x is not a plain array (nx,) of doubles.")
+      .def(
+          "worst", [](const Solver& s, const Report& r) { return worst_name(s, r.worst); }, py::arg("report"),
+          "Constraint and stage of the largest violation.")
       .def(
           "solve",
           [](Solver& s, const Array& x, int max_iterations) {
             const double* from = check(x, s.nx, "x");
-            return named(s, released(s, [&] { return s.solve(from, max_iterations); }));
+            return released(s, [&] { return s.solve(from, max_iterations); });
           },
           py::arg("x"), py::arg("max_iterations"))
       .def("shift", [](Solver& s) { released(s, [&] { s.shift(); }); })

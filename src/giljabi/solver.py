@@ -60,6 +60,9 @@ class Status(str, Enum):
         return self in (Status.CONVERGED, Status.FEASIBLE)
 
 
+_STATUSES = {status.value: status for status in Status}
+
+
 @dataclass(frozen=True, slots=True)
 class Residuals:
     """First-order residuals, infinity norms in the problem's own units; zeros after feedback()."""
@@ -70,25 +73,63 @@ class Residuals:
     complementarity: float
 
 
-@dataclass(frozen=True, slots=True)
 class Result:
     """What a solve reports; the trajectory itself is in `Ocp.x` and `Ocp.u`.
 
-    u0: (nu,) input of stage 0, always finite and inside its bounds. iterations: linearizations; qp_iterations:
-    factorizations. limit: "time" or "iterations" where that ended the work early, else empty. cost: of the trajectory
-    with penalties. violation: largest one, in its own unit, of which constraint and stage says `worst`
-    ("disc_1@stage 7"; empty when nothing is violated).
+    u0: (nu,) input of stage 0, always finite and inside its bounds. The rest is put into words when it is asked for: a
+    real-time loop waits for none of it.
     """
 
-    u0: Array
-    status: Status
-    iterations: int
-    qp_iterations: int
-    limit: str
-    cost: float
-    violation: float
-    worst: str
-    residuals: Residuals
+    __slots__ = ("_core", "_report", "u0")
+
+    def __init__(self, core: _solver.Solver, report: _solver.Report, u0: Array) -> None:
+        self._core = core
+        self._report = report
+        self.u0 = u0
+
+    @property
+    def status(self) -> Status:
+        """What was reached."""
+        return _STATUSES[self._report.status]
+
+    @property
+    def iterations(self) -> int:
+        """Linearizations."""
+        return self._report.iterations
+
+    @property
+    def qp_iterations(self) -> int:
+        """Factorizations."""
+        return self._report.qp_iterations
+
+    @property
+    def limit(self) -> str:
+        """What ended the work early: "time" or "iterations"; else empty."""
+        return self._report.limit
+
+    @property
+    def cost(self) -> float:
+        """Cost of the trajectory with penalties."""
+        return self._report.cost
+
+    @property
+    def violation(self) -> float:
+        """Largest violation, in the constraint's own unit."""
+        return self._report.violation
+
+    @property
+    def worst(self) -> str:
+        """Constraint and stage of the largest violation ("disc_1@stage 7"); empty when nothing is violated."""
+        return self._core.worst(self._report)
+
+    @property
+    def residuals(self) -> Residuals:
+        """First-order residuals."""
+        return Residuals(*self._report.residuals)
+
+    def __repr__(self) -> str:
+        shown = ("u0", "status", "iterations", "qp_iterations", "limit", "cost", "violation", "worst", "residuals")
+        return f"Result({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +192,7 @@ class Ocp:
         self._u: Array = self._tables["u"][:]
         self._x.flags.writeable = False
         self._u.flags.writeable = False
+        self._u0: Array = self._u[0]
 
     @property
     def x(self) -> Array:
@@ -245,13 +287,19 @@ class Ocp:
 
     def prepare(self) -> None:
         """First phase of a real-time iteration, before the state is known: linearizes and factorizes."""
-        self._check_bounds()
+        if not self._bounds_checked:
+            self._check_bounds()
         self._core.prepare()
 
     def feedback(self, x: npt.ArrayLike) -> Result:
         """Second phase: one QP for the measured state (nx,); prepares first when that was not done."""
-        self._check_bounds()
-        return self._result(self._core.feedback(self._state(x)))
+        if not self._bounds_checked:
+            self._check_bounds()
+        report = self._core.feedback(x)
+        if report is None:  # not a plain array: converted, or refused
+            report = self._core.feedback(self._state(x))
+            assert report is not None
+        return self._result(report)
 
     def solve(self, x: npt.ArrayLike, max_iterations: int = 500) -> Result:
         """Full SQP from the present guess for the state (nx,), until the residuals are below `tolerance`."""
@@ -283,17 +331,7 @@ class Ocp:
         return np.ascontiguousarray(a)  # not finite: the status says bad_input
 
     def _result(self, report: _solver.Report) -> Result:
-        return Result(
-            u0=self._u[0].copy(),
-            status=Status(report.status),
-            iterations=report.iterations,
-            qp_iterations=report.qp_iterations,
-            limit=report.limit,
-            cost=report.cost,
-            violation=report.violation,
-            worst=report.worst,
-            residuals=Residuals(*report.residuals),
-        )
+        return Result(self._core, report, self._u0.copy())
 
     def _check_bounds(self) -> None:
         if self._bounds_checked:
