@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "can_bind.hpp"
 #include "giljabi/codecs/can_checks.hpp"
 #include "guard_convert.hpp"
 #include "registry.hpp"
@@ -77,9 +78,11 @@ void bind(py::module_& m) {
             return py::bytes(out);
           },
           py::arg("data"), "The payload with its checksum and header.");
+  bind_can_watch(m);
+  bind_can_receive(m);
 }
 
-const Registration kCan{"can", "CAN frames: checksums by name", bind};
+const Registration kCan{"can", "CAN frames: checksums by name, the watch over a bus, reading", bind};
 
 }  // namespace
 }  // namespace giljabi::bindings

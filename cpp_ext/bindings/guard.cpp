@@ -123,12 +123,13 @@ void bind(py::module_& m) {
           py::arg("fences"), "Polygons in map to stay inside; False while a source leads.")
       .def(
           "set_device",
-          [](Guard& g, const std::string& device, bool open, double now) {
-            if (!g.set_device(device, open, now)) {
+          [](Guard& g, const std::string& device, bool open, double now, const std::string& why) {
+            if (!g.set_device(device, open, now, why)) {
               throw py::key_error("no encode table is for device '" + device + "'");
             }
           },
-          py::arg("device"), py::arg("open"), py::arg("now"), "Says that a device is open or gone.")
+          py::arg("device"), py::arg("open"), py::arg("now"), py::arg("why") = "",
+          "Says that a device is open or gone, and why.")
       .def(
           "arm",
           [](Guard& g, double now) {

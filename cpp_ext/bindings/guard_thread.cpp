@@ -94,11 +94,11 @@ EventTuple thread_events(GuardThread& t, std::uint64_t since) {
   return py::make_tuple(total, out);
 }
 
-void set_descriptor(GuardThread& t, const std::string& device, int fd) {
+void set_descriptor(GuardThread& t, const std::string& device, int fd, const std::string& why) {
   int error = 0;
   {
     const py::gil_scoped_release release;
-    error = t.set_descriptor(device, fd);
+    error = t.set_descriptor(device, fd, why);
   }
   if (error == ENODEV) {
     throw py::key_error("no encode table is for device '" + device + "'");
@@ -155,7 +155,7 @@ void bind_guard_thread(py::module_& m) {
              return std::make_unique<GuardThread>(to_config(config), offset_ns, realtime);
            }),
            arg("config"), arg("offset_ns"), arg("realtime") = true)
-      .def("set_descriptor", &set_descriptor, arg("device"), arg("fd"),
+      .def("set_descriptor", &set_descriptor, arg("device"), arg("fd"), arg("why") = "",
            "Hands over a descriptor (sockets connected; the guard keeps a duplicate), or -1: the device is "
            "gone.")
       .def("now", &GuardThread::now, "Stack time [s].")

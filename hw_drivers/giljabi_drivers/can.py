@@ -7,8 +7,7 @@ have is not expected. Stamps are receive times.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -19,8 +18,9 @@ from giljabi.platform import Platform
 from giljabi.types import NAN, Array, BadInputError, Detections, Imu, JointState, Kind, Sample
 from giljabi.wire import EncodeTable
 from giljabi.yaml_file import Strict
-from giljabi_drivers.can_checks import KINDS, MessageOptions, known_kind, next_counter, set_options
+from giljabi_drivers.can_checks import KINDS, MessageOptions, known_kind, set_options
 from giljabi_drivers.can_commands import SignalCommand, build_table
+from giljabi_drivers.can_watch import MessageWatch
 from giljabi_drivers.contract import DriverStats, Received, StepResult
 from giljabi_drivers.dbc import Database, Message, find_dbc, load_dbc
 from giljabi_drivers.sensors import SensorWatch
@@ -28,7 +28,6 @@ from giljabi_drivers.sensors import SensorWatch
 WHEELS = ("FL", "FR", "RL", "RR")
 OWN_MOTION_MAX_AGE = 0.3  # s, how long wheel speed and yaw rate serve the radar
 SCAN_MAX_AGE = 0.1  # s, radar objects wait that long for the end of their scan
-NO_FRAME = 2 | 4  # Received.flags of remote and error frames
 
 
 class CanOptions(Strict):
@@ -51,13 +50,7 @@ class CanOptions(Strict):
     commands: dict[str, SignalCommand] = Option(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Listener:
-    """One message of interest: its checks and who takes it."""
-
-    message: Message
-    take: Callable[[bytes, float], None] | None
-    counted: bool = False
+Take = Callable[[bytes, float], None]
 
 
 class CanDriver:
@@ -87,10 +80,10 @@ class CanDriver:
         self._scan: dict[int, tuple[float, ...]] = {}
         self._scan_t = -math.inf
         self._mount = _mount(platform, self._watch.names.get("detections"))
-        self._counters: dict[tuple[int, int], int] = {}
         self._out: list[Sample] = []
         self._missing: dict[str, str] = {}
-        self._listeners = self._listen()
+        self.messages = MessageWatch(self._options.messages, self._options.bus)
+        self._takers = self._listen()
 
     def _load(self, path: Path, strict: bool) -> Database:
         """The database with what the platform file says of its messages; BadInputError with file and line.
@@ -119,73 +112,40 @@ class CanDriver:
     def step(self, now: float, received: Sequence[Received]) -> StepResult:
         """Consumes frames; never raises on bad frames, counts them instead."""
         self._out = []
-        stats, listeners, only_bus = self.stats, self._listeners, self._options.bus
-        unknown = 0
-        for r in received:
-            if r.can_id < 0 or r.flags & NO_FRAME:
-                stats.reject("no_data_frame")
-                continue
-            if only_bus is not None and r.bus != only_bus:
-                unknown += 1
-                continue
-            listener = listeners.get(r.can_id | (r.flags & 1) << 31)
-            if listener is None:
-                unknown += 1
-                continue
-            message = listener.message
-            if len(r.data) < message.size:
-                stats.reject("short")
-            elif not message.checksum_ok(r.data if len(r.data) == message.size else r.data[: message.size]):
-                stats.reject("checksum")
-            elif listener.counted and not self._counter_ok(listener, r):
-                stats.reject("counter_repeated")
-            else:
-                stats.accepted += 1
-                stats.last_t[message.name] = r.t
-                if listener.take is not None:
-                    listener.take(r.data, r.t)
-        if unknown:
-            stats.accepted += unknown
-            stats.ignored["other"] = stats.ignored.get("other", 0) + unknown
+        for index, r in self.messages.feed(received, self.stats):
+            take = self._takers[index]
+            if take is not None:
+                take(r.data, r.t)
         if self._scan and now - self._scan_t > SCAN_MAX_AGE:
             self._end_scan()
-        return StepResult(tuple(self._out), (), self._scan_t + SCAN_MAX_AGE if self._scan else math.inf)
+        deadline = min(self.messages.expire(now), self._scan_t + SCAN_MAX_AGE if self._scan else math.inf)
+        return StepResult(tuple(self._out), (), deadline)
 
     def encode_table(self) -> EncodeTable | None:
         """Command messages for the guard; None when the device takes no commands."""
         return self._table
 
     def health(self, now: float) -> Mapping[str, str]:
-        """Required sensors that are silent too long or not in the database, and actuators that report a fault."""
-        problems = {**self._watch.problems(now), **self._faults}
+        """Required sensors and messages that are silent too long or not there, and actuators that report a fault."""
+        problems = {**self._watch.problems(now), **self.messages.problems(now), **self._faults}
         for name, what in self._missing.items():
             if name in problems:
                 problems[name] = what
         return problems
 
-    # --- checks -------------------------------------------------------------------------------------
+    def diagnostics(self, now: float) -> Mapping[str, str]:
+        """Rate, counts and silence of each message, as text."""
+        return self.messages.diagnostics(now)
 
-    def _counter_ok(self, listener: _Listener, r: Received) -> bool:
-        """False for a repeated counter: the sender is stuck, or the frame was sent twice; skips are noted."""
-        m = listener.message
-        if m.counter is None or m.counter_field is None:
-            return True
-        value = m.counter_field.raw(r.data[: m.size]) & m.counter_field.mask
-        key = (r.bus, m.key)
-        last = self._counters.get(key)
-        self._counters[key] = value
-        if last is None or value == next_counter(m.counter, last):
-            return True
-        if value == last:
-            return False
-        self.stats.flag("counter_skipped")
-        return True
+    def listens(self) -> Collection[int]:
+        """Identifiers that are of interest, bit 31 set for the extended format."""
+        return self.messages.keys
 
     # --- messages by name ---------------------------------------------------------------------------
 
-    def _listen(self) -> dict[int, _Listener]:
+    def _listen(self) -> list[Take | None]:
         """Everything of interest, and everything that has a checksum."""
-        takers: dict[str, Callable[[bytes, float], None]] = {}
+        takers: dict[str, Take] = {}
         by_name = self.database.by_name
         for name, make in (
             ("WHEEL_SPEEDS", self._wheel_speeds), ("STEER_ANGLE_SENSOR", self._steer_angle),
@@ -204,12 +164,14 @@ class CanDriver:
             if not any(n in takers for n in kinds.get(kind, ())):
                 wanted = ", ".join(kinds.get(kind, ())) or "nothing this driver knows"
                 self._missing[sensor] = f"{self.database.path.name} has no message for {sensor} ({wanted})"
-        out = {}
+        out: list[Take | None] = []
         commands = {c.message for c in self._options.commands.values()}
         for m in self.database.by_key.values():
-            if m.name not in takers and (m.checker is None or m.name in commands):
+            named = m.name in takers or m.name in self._options.messages
+            if not named and (m.checker is None or m.name in commands):
                 continue
-            out[m.key] = _Listener(m, takers.get(m.name), m.name in takers or m.name in self._options.messages)
+            self.messages.add(m, wanted=m.name in takers, counted=named)
+            out.append(takers.get(m.name))
         return out
 
     def _give(self, sample: Sample) -> None:
@@ -219,7 +181,7 @@ class CanDriver:
     def _give_joints(self, t: float, **slots: Mapping[str, float]) -> None:
         self._give(JointState(t, source=self._watch.source("joints", "joints"), **slots))
 
-    def _wheel_speeds(self, m: Message) -> Callable[[bytes, float], None]:
+    def _wheel_speeds(self, m: Message) -> Take:
         """wheel_fl, wheel_fr, wheel_rl, wheel_rr in m/s over ground (not rad/s: the radius is the vehicle's affair)."""
         readers = []
         for w in WHEELS:
@@ -236,7 +198,7 @@ class CanDriver:
 
         return take
 
-    def _steer_angle(self, m: Message) -> Callable[[bytes, float], None]:
+    def _steer_angle(self, m: Message) -> Take:
         angle, fraction = m.si("STEER_ANGLE", "angle", "deg"), m.si("STEER_FRACTION", "angle", "deg")
         ratio, name = self._options.steering_ratio, self._steering
 
@@ -247,7 +209,7 @@ class CanDriver:
 
         return take
 
-    def _kinematics(self, m: Message) -> Callable[[bytes, float], None]:
+    def _kinematics(self, m: Message) -> Take:
         rate = m.si("YAW_RATE", "angular rate", "deg/s")
         ax, ay = m.si("ACCEL_X", "acceleration", "m/s^2"), m.si("ACCEL_Y", "acceleration", "m/s^2")
         # Measured on a recorded drive: opendbc's Toyota YAW_RATE is positive to the left, ACCEL_X and ACCEL_Y are
@@ -265,15 +227,13 @@ class CanDriver:
 
         return take
 
-    def _steering_status(self, m: Message) -> Callable[[bytes, float], None]:
+    def _steering_status(self, m: Message) -> Take:
         return self._status(m, m.si("ANGLE", "angle", "deg"), "position", self._steering)
 
-    def _drive_status(self, m: Message) -> Callable[[bytes, float], None]:
+    def _drive_status(self, m: Message) -> Take:
         return self._status(m, m.si("FORCE", "force", "N"), "effort", self._throttle)
 
-    def _status(
-        self, m: Message, read: Callable[[bytes], float] | None, slot: str, name: str
-    ) -> Callable[[bytes, float], None]:
+    def _status(self, m: Message, read: Callable[[bytes], float] | None, slot: str, name: str) -> Take:
         fault = m.fields.get("FAULT")
 
         def take(data: bytes, t: float) -> None:
@@ -289,7 +249,7 @@ class CanDriver:
 
     # --- radar --------------------------------------------------------------------------------------
 
-    def _radar_object(self, m: Message, index: int) -> Callable[[bytes, float], None]:
+    def _radar_object(self, m: Message, index: int) -> Take:
         x, y = m.si("LONG_DIST", "length", "m"), m.si("LAT_DIST", "length", "m")
         vx, vy = m.si("LONG_REL_SPEED", "speed", "m/s"), m.si("LAT_REL_SPEED", "speed", "m/s")
         length, width = m.si("LENGTH", "length", "m"), m.si("WIDTH", "length", "m")
@@ -309,7 +269,7 @@ class CanDriver:
 
         return take
 
-    def _radar_status(self, m: Message) -> Callable[[bytes, float], None]:
+    def _radar_status(self, m: Message) -> Take:
         count, fault = m.fields.get("OBJECT_COUNT"), m.fields.get("FAULT")
 
         def take(data: bytes, t: float) -> None:

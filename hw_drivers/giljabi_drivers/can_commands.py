@@ -60,8 +60,10 @@ def build_table(
     return EncodeTable(driver, "can", tuple(messages), framing_of(platform.model.drivers[driver].device))
 
 
-def framing_of(device: str) -> Literal["socketcan", "can_msgpack"]:
+def framing_of(device: str) -> Literal["socketcan", "can_msgpack", "slcan"]:
     """How a frame becomes bytes on the descriptor of a device URL."""
+    if device.startswith("can:slcan"):
+        return "slcan"
     return "can_msgpack" if device.startswith("can:udp_multicast") else "socketcan"
 
 

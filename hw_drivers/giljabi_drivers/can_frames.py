@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
 
+from giljabi._core.can import Reader
 from giljabi_drivers.contract import Received
 
 EXTENDED, REMOTE, ERROR, FD = 1, 2, 4, 8  # Received.flags
 CLASSIC = struct.Struct("=IB3x8s")  # linux/can.h struct can_frame
 FLEXIBLE = struct.Struct("=IBB2x64s")  # struct canfd_frame
 ID_BITS = 0x1FFFFFFF
+SIZES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32, 48, 64)  # by length code
 
 
 def unpack_socketcan(data: bytes, t: float, bus: int = 0) -> Received | None:
     """A frame as a SocketCAN socket gives it; None when it is no frame."""
-    if len(data) == CLASSIC.size:
-        can_id, length, payload = CLASSIC.unpack(data)
-        flags = 0
-    elif len(data) == FLEXIBLE.size:
-        can_id, length, _, payload = FLEXIBLE.unpack(data)
-        flags = FD
-    else:
-        return None
-    if length > len(payload):
-        return None
-    flags |= (can_id >> 31 & 1) | (can_id >> 30 & 1) << 1 | (can_id >> 29 & 1) << 2
-    return Received(t, payload[: 0 if flags & REMOTE else length], can_id & ID_BITS, bus, flags)
+    return _only(Reader(Received, "socketcan", bus).parse(data, t))
 
 
 def pack_socketcan(frame: Received) -> bytes:
@@ -40,20 +30,11 @@ def pack_socketcan(frame: Received) -> bytes:
 
 def unpack_msgpack(data: bytes, t: float, bus: int = 0) -> Received | None:
     """A frame out of a udp_multicast datagram; None when it is none. The sender's time stamp is not ours."""
-    import msgpack
+    return _only(Reader(Received, "can_msgpack", bus).parse(data, t))
 
-    try:
-        d: Any = msgpack.unpackb(data, raw=False, strict_map_key=True, max_map_len=32)
-        can_id, payload = d["arbitration_id"], d["data"]
-        names = ("is_extended_id", "is_remote_frame", "is_error_frame", "is_fd")
-        flags = sum(bool(d.get(n)) << i for i, n in enumerate(names))
-    except Exception:  # msgpack raises many kinds on bytes that are not its own
-        return None
-    if type(can_id) is not int or type(payload) is not bytes:
-        return None
-    if not 0 <= can_id <= (ID_BITS if flags & EXTENDED else 0x7FF) or len(payload) > (64 if flags & FD else 8):
-        return None
-    return Received(t, payload, can_id, bus, flags)
+
+def _only(frames: list[Received]) -> Received | None:
+    return frames[0] if frames else None
 
 
 def pack_msgpack(frame: Received) -> bytes:
@@ -74,3 +55,19 @@ def pack_msgpack(frame: Received) -> bytes:
         "error_state_indicator": False,
     }
     return bytes(msgpack.packb(fields, use_bin_type=True))
+
+
+def pack_frame(frame: Received, framing: str) -> bytes:
+    """One frame as bytes for a transport of this framing."""
+    if framing == "slcan":
+        return pack_slcan(frame)
+    return pack_msgpack(frame) if framing == "can_msgpack" else pack_socketcan(frame)
+
+
+def pack_slcan(frame: Received) -> bytes:
+    """A line of Lawicel's ASCII protocol; d and D for CAN FD, r and R for remote frames."""
+    fd, remote = bool(frame.flags & FD) or len(frame.data) > 8, bool(frame.flags & REMOTE)
+    kind = "r" if remote else "d" if fd else "t"
+    code = len(frame.data) if len(frame.data) <= 8 else SIZES.index(len(frame.data))
+    head = f"{kind.upper()}{frame.can_id:08X}" if frame.flags & EXTENDED else f"{kind}{frame.can_id:03X}"
+    return f"{head}{code:X}{'' if remote else frame.data.hex().upper()}\r".encode()

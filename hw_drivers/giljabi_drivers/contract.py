@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from giljabi.types import Sample
 from giljabi.wire import EncodeTable
@@ -64,3 +64,29 @@ class Driver(Protocol):
 
     def health(self, now: float) -> Mapping[str, str]:
         """Open problems by name; empty when the device is well (e.g. {"gnss": "no fix for 3.1 s"})."""
+
+
+@runtime_checkable
+class Diagnosing(Protocol):
+    """A driver that has more to tell than problems; optional."""
+
+    def diagnostics(self, now: float) -> Mapping[str, str]:
+        """What people may want to know, as text by key: rates, counts, ages. Small, and cheap to make."""
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """A CAN driver that needs some identifiers only; optional. A bus that can filter gives it no others."""
+
+    def listens(self) -> Collection[int]:
+        """Identifiers, bit 31 set for the extended format."""
+
+
+def diagnostics_of(driver: Driver, now: float) -> dict[str, str]:
+    """What a driver tells: its own diagnostics, else what it dropped and flagged, by reason."""
+    if isinstance(driver, Diagnosing):
+        return dict(driver.diagnostics(now))
+    stats = driver.stats
+    out = {"taken": str(stats.accepted)}
+    out |= {f"dropped.{reason}": str(n) for reason, n in stats.rejected.items()}
+    return out | {f"flagged.{remark}": str(n) for remark, n in stats.flagged.items()}

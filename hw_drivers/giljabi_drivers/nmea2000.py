@@ -29,7 +29,7 @@ from giljabi.wire import EncodeTable
 from giljabi.yaml_file import Strict
 from giljabi_drivers import nmea2000_pgns as pgns
 from giljabi_drivers.ais import Hulls
-from giljabi_drivers.can_frames import ERROR, EXTENDED, FD, REMOTE, pack_msgpack, pack_socketcan
+from giljabi_drivers.can_frames import ERROR, EXTENDED, FD, REMOTE, pack_frame
 from giljabi_drivers.contract import DriverStats, Received, StepResult
 from giljabi_drivers.epoch import UtcTracker
 from giljabi_drivers.navigation import course_velocity, dilution_std, yaw_of_heading
@@ -194,8 +194,7 @@ class Nmea2000Driver:
 
     def _packed(self, now: float, can_id: int, data: bytes) -> bytes:
         frame = Received(now, data, can_id, flags=EXTENDED)
-        msgpack = self._table is not None and self._table.framing == "can_msgpack"
-        return pack_msgpack(frame) if msgpack else pack_socketcan(frame)
+        return pack_frame(frame, self._table.framing if self._table is not None else "socketcan")
 
     # --- addresses ----------------------------------------------------------------------------------
 

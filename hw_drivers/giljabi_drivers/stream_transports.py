@@ -22,10 +22,13 @@ class SerialTransport(Transport):
 
     def __init__(self, url: Url) -> None:
         url.allow("baud")
-        self._baud = url.number("baud", url.options.get("baud", "38400"), 50, 4_000_000)
+        self._setup(url.rest, url.number("baud", url.options.get("baud", "38400"), 50, 4_000_000))
+        super().__init__(url)
+
+    def _setup(self, path: str, baud: int) -> None:
+        self._path, self._baud = path, baud
         self._port: Any = None
         self._poll = select.poll()
-        super().__init__(url)
 
     def fileno(self) -> int:
         return int(self._port.fileno()) if self._port is not None else -1
@@ -34,7 +37,7 @@ class SerialTransport(Transport):
         import serial
 
         try:
-            self._port = serial.Serial(self.url.rest, self._baud, timeout=0, write_timeout=0, exclusive=True)
+            self._port = serial.Serial(self._path, self._baud, timeout=0, write_timeout=0, exclusive=True)
         except ValueError as e:
             raise OSError(errno.EINVAL, str(e)) from None
         except OSError as e:

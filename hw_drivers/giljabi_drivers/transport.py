@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from giljabi_drivers.can_frames import pack_msgpack, pack_socketcan
+from giljabi_drivers.can_adapters import PythonCanTransport, SlcanTransport
+from giljabi_drivers.can_frames import pack_frame
 from giljabi_drivers.can_transports import MulticastCanTransport, SocketCanTransport, VirtualCanTransport
 from giljabi_drivers.contract import Received
 from giljabi_drivers.multicast_transport import UdpMulticastTransport
@@ -18,6 +19,8 @@ from giljabi_drivers.transport_base import EXAMPLES, Framing, Transport, Url
 CAN_KINDS: dict[str, Callable[[Url, str], Transport]] = {
     "socketcan": SocketCanTransport,
     "udp_multicast": MulticastCanTransport,
+    "slcan": SlcanTransport,
+    "python-can": PythonCanTransport,
     "virtual": VirtualCanTransport,
 }
 
@@ -56,4 +59,4 @@ def open_transport(url: str) -> Transport:
 
 def pack_can(frame: Received, framing: Framing) -> bytes:
     """One CAN frame as bytes for `Transport.write`."""
-    return pack_msgpack(frame) if framing == "can_msgpack" else pack_socketcan(frame)
+    return pack_frame(frame, framing)

@@ -13,14 +13,15 @@ from urllib.parse import parse_qsl
 from giljabi.types import BadInputError
 from giljabi_drivers.contract import Received
 
-Framing = Literal["raw", "socketcan", "can_msgpack"]
+Framing = Literal["raw", "socketcan", "can_msgpack", "slcan"]
 LOOPBACK = "127.0.0.1"
 FIRST_RETRY_S, LAST_RETRY_S = 0.1, 5.0
 CHUNK = 65536
 MAX_READS = 4096  # per read(): a flood must not hold up the caller
 EXAMPLES = (
     "serial:/dev/ttyUSB0?baud=38400, tcp:HOST:PORT, tcp-listen:PORT, udp:HOST:PORT, udp-listen:PORT, "
-    "udp-multicast:239.192.0.4:60004, can:socketcan/can0, can:udp_multicast/239.74.163.2?port=43113 or can:virtual/NAME"
+    "udp-multicast:239.192.0.4:60004, can:socketcan/can0, can:udp_multicast/239.74.163.2?port=43113, "
+    "can:slcan//dev/ttyACM0?bitrate=500000, can:python-can/INTERFACE/CHANNEL or can:virtual/NAME"
 )
 
 
@@ -113,6 +114,10 @@ class Transport(ABC):
     def command_fd(self) -> int:
         """Descriptor for the guard to write to; -1 when there is none."""
         return self.fileno()
+
+    def diagnostics(self) -> Mapping[str, str]:
+        """What there is to tell besides `problem`, as text by key."""
+        return {f"dropped.{reason}": str(n) for reason, n in self.rejected.items()}
 
     def read(self, now: float) -> list[Received]:
         """Everything that has arrived, stamped `now` [s]; opens again when it is time. Never raises."""

@@ -94,9 +94,11 @@ class Guard:
         """
         The source gives its lease back.
         """
-    def set_device(self, device: str, open: bool, now: typing.SupportsFloat | typing.SupportsIndex) -> None:
+    def set_device(
+        self, device: str, open: bool, now: typing.SupportsFloat | typing.SupportsIndex, why: str = ""
+    ) -> None:
         """
-        Says that a device is open or gone.
+        Says that a device is open or gone, and why.
         """
     def state(self) -> tuple[str, bool, list[str]]:
         """
@@ -173,7 +175,7 @@ class GuardThread:
         speed: typing.SupportsFloat | typing.SupportsIndex,
     ) -> str: ...
     def release(self, source: str) -> None: ...
-    def set_descriptor(self, device: str, fd: typing.SupportsInt | typing.SupportsIndex) -> None:
+    def set_descriptor(self, device: str, fd: typing.SupportsInt | typing.SupportsIndex, why: str = "") -> None:
         """
         Hands over a descriptor (sockets connected; the guard keeps a duplicate), or -1: the device is gone.
         """

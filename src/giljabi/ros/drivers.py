@@ -199,7 +199,8 @@ class DriversNode(StackNode):
     def health(self, now: float) -> list[PartHealth]:
         own = self.get_fully_qualified_name()
         problems = self.wires.problems(now) if self.wires is not None else {}
-        return super().health(now) + [PartHealth(now, f"{own}/{name}", p) for name, p in problems.items()]
+        told = self.wires.diagnostics(now) if self.wires is not None else {}
+        return super().health(now) + [PartHealth(now, f"{own}/{n}", p, told.get(n, {})) for n, p in problems.items()]
 
     def problems(self, now: float) -> Mapping[str, str]:
         return {} if self.guard is not None else {self.get_name(): WAITS}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
@@ -100,11 +100,15 @@ def health_from_msg(msg: DiagnosticStatus) -> Health:
 
 @dataclass(frozen=True, slots=True)
 class PartHealth:
-    """Open problems of one part, by name; `part` is its node's full name, a driver's stands below its node's."""
+    """Open problems of one part, by name; `part` is its node's full name, a driver's stands below its node's.
+
+    `values` are for people and their tools: rates, counts, states, by key.
+    """
 
     t: float
     part: str
     problems: Mapping[str, str]
+    values: Mapping[str, str] = field(default_factory=dict)
 
     def health(self) -> Health:
         """The same in words."""
@@ -118,7 +122,7 @@ def diagnostics_to_msg(parts: Sequence[PartHealth]) -> DiagnosticArray:
     msg = DiagnosticArray(header=header(max((p.t for p in parts), default=0.0), ""))
     for p in parts:
         level = DiagnosticStatus.ERROR if p.problems else DiagnosticStatus.OK
-        values = {"t_s": repr(float(p.t)), **{f"problem.{k}": v for k, v in p.problems.items()}}
+        values = {**p.values, "t_s": repr(float(p.t)), **{f"problem.{k}": v for k, v in p.problems.items()}}
         msg.status.append(keyed_status(level, p.part, "; ".join(p.health().reasons) or "ok", values))
     return msg
 
@@ -130,5 +134,6 @@ def diagnostics_from_msg(msg: DiagnosticArray) -> list[PartHealth]:
         v = values_of(s)
         if "t_s" in v:
             problems = {k.removeprefix("problem."): text for k, text in v.items() if k.startswith("problem.")}
-            out.append(PartHealth(number_in(v, "t_s"), s.name, problems))
+            rest = {k: text for k, text in v.items() if k != "t_s" and not k.startswith("problem.")}
+            out.append(PartHealth(number_in(v, "t_s"), s.name, problems, rest))
     return out

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from giljabi.clock import StackClock
 from giljabi.types import Sample
-from giljabi_drivers.contract import Driver, Received
+from giljabi_drivers.can_transports import CanTransport
+from giljabi_drivers.contract import Driver, Received, Selective, diagnostics_of
 from giljabi_drivers.transport_base import Transport
 
 WAIT_S = 0.05  # longest wait for bytes, so that reopening, deadlines and the end are seen
@@ -25,6 +26,7 @@ class Wire:
     commanded: bool  # the guard writes to it
     generation: int = -1
     fd: int = -1
+    command_fd: int = -1
     deadline: float = 0.0
 
 
@@ -36,12 +38,15 @@ class Wires:
         devices: Mapping[str, tuple[Driver, Transport]],
         clock: StackClock,
         use: Callable[[Sample], None],
-        hand_over: Callable[[str, int], None],
+        hand_over: Callable[[str, int, str], None],
         caught: Callable[[str, Exception], None],
     ) -> None:
-        """use: gets each sample; hand_over: gets (device, descriptor) for the guard, -1 when it is gone."""
+        """use: gets each sample; hand_over: gets (device, descriptor for the guard or -1, why it is gone)."""
         self._clock, self._use, self._hand_over, self._caught = clock, use, hand_over, caught
         self.wires = [Wire(n, d, t, d.encode_table() is not None) for n, (d, t) in devices.items()]
+        for driver, transport in devices.values():
+            if isinstance(driver, Selective) and isinstance(transport, CanTransport):
+                transport.listen(driver.listens())
         self._selector = selectors.DefaultSelector()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="wires", daemon=True)
@@ -69,6 +74,10 @@ class Wires:
             else dict(w.driver.health(now))
             for w in self.wires
         }
+
+    def diagnostics(self, now: float) -> dict[str, dict[str, str]]:
+        """What devices and drivers have to tell, as text by key, by device."""
+        return {w.name: {**w.transport.diagnostics(), **diagnostics_of(w.driver, now)} for w in self.wires}
 
     def _run(self) -> None:
         while not self._end.is_set():
@@ -104,14 +113,16 @@ class Wires:
 
     def _follow(self, wire: Wire) -> None:
         """Registers what was opened anew and forgets what was closed."""
-        fd = wire.transport.fileno()
-        if wire.generation == wire.transport.generation and wire.fd == fd:
+        t = wire.transport
+        fd, command_fd = t.fileno(), t.command_fd()
+        if (wire.generation, wire.fd, wire.command_fd) == (t.generation, fd, command_fd):
             return
-        if wire.fd >= 0:
-            for key in [k for k in self._selector.get_map().values() if k.data == wire.name]:
-                self._selector.unregister(key.fd)
-        wire.generation, wire.fd = wire.transport.generation, fd
-        if fd >= 0:
-            self._selector.register(fd, selectors.EVENT_READ, wire.name)
+        if (wire.generation, wire.fd) != (t.generation, fd):
+            if wire.fd >= 0:
+                for key in [k for k in self._selector.get_map().values() if k.data == wire.name]:
+                    self._selector.unregister(key.fd)
+            if fd >= 0:
+                self._selector.register(fd, selectors.EVENT_READ, wire.name)
+        wire.generation, wire.fd, wire.command_fd = t.generation, fd, command_fd
         if wire.commanded:
-            self._hand_over(wire.name, wire.transport.command_fd())
+            self._hand_over(wire.name, command_fd, t.problem if command_fd < 0 <= fd else "")

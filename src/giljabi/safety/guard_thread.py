@@ -31,14 +31,14 @@ class GuardThread:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
-    def set_descriptor(self, device: str, fd: int) -> None:
-        """Hands over a device's descriptor, again after each reopen; -1: it is gone.
+    def set_descriptor(self, device: str, fd: int, why: str = "") -> None:
+        """Hands over a device's descriptor, again after each reopen; -1: it is gone, and `why` says so.
 
         Sockets must be connected. The guard writes to a duplicate of its own, so hand over -1 before a device is
         opened again exclusively. What is not a socket becomes non-blocking for its readers too. KeyError: unknown
         device; ValueError: not an open descriptor.
         """
-        self._core.set_descriptor(device, fd)
+        self._core.set_descriptor(device, fd, why)
 
     def set_fences(self, fences: Sequence[Sequence[tuple[float, float]]]) -> None:
         """Polygons in map [m] to stay inside; BadInputError for what is none, or while a source leads."""

@@ -64,7 +64,7 @@ class Guard {
   Refusal pose(double now, const Pose& pose) noexcept;
   Refusal feedback(double now, std::string_view name, double value) noexcept;
   // A device that is not open forbids arming, and ends auto when it happens on the way.
-  bool set_device(std::string_view device, bool open, double now) noexcept;
+  bool set_device(std::string_view device, bool open, double now, std::string_view why = {}) noexcept;
 
   // The vehicle stays inside each of them; false while a source leads. Throws std::invalid_argument for what
   // is no polygon. A part of configuring: it allocates.
@@ -157,7 +157,8 @@ class Guard {
   std::vector<double> staging_;
   std::vector<double> output_;
   std::vector<Feedback> feedback_;
-  std::vector<char> open_;  // by device
+  std::vector<char> open_;    // by device
+  std::vector<Reason> gone_;  // why a device is gone, where somebody said so
   Pose pose_;
   std::vector<Polygon> fences_;
 

@@ -38,6 +38,7 @@ inline Guard::Guard(GuardConfig config) : config_(std::move(config)) {
   staging_ = output_;
   feedback_.resize(channels.size());
   open_.assign(config_.tables.size(), 1);
+  gone_.resize(config_.tables.size());
 }
 
 inline int Guard::index_of(std::string_view source) const noexcept {
@@ -188,15 +189,19 @@ inline Refusal Guard::feedback(double now, std::string_view name, double value) 
   return Refusal::unknown_name;  // other joints report too; nothing to log
 }
 
-inline bool Guard::set_device(std::string_view device, bool open, double now) noexcept {
+inline bool Guard::set_device(std::string_view device, bool open, double now, std::string_view why) noexcept {
   for (std::size_t d = 0; d < config_.tables.size(); ++d) {
     if (config_.tables[d].device == device) {
       if ((open_[d] != 0) != open) {
         log_.add(std::isfinite(now) ? judged(now) : t_)
             .add("device ")
             .add(device)
-            .add(open ? " is open" : " is gone");
+            .add(open ? " is open" : " is gone")
+            .add(open || why.empty() ? "" : ": ")
+            .add(open ? "" : why);
       }
+      gone_[d].clear();
+      gone_[d].add(open ? "" : why);
       open_[d] = open ? 1 : 0;
       return true;
     }

@@ -68,7 +68,8 @@ inline void Guard::watch() noexcept {
   const Slot& slot = slots_[static_cast<std::size_t>(selected_)];
   for (std::size_t d = 0; d < open_.size(); ++d) {
     if (open_[d] == 0) {
-      return minimum_risk(t_, cause.add("device '").add(config_.tables[d].device).add("' is gone").view());
+      cause.add("device '").add(config_.tables[d].device).add("' is gone");
+      return minimum_risk(t_, cause.add(gone_[d].empty() ? "" : ": ").add(gone_[d].view()).view());
     }
   }
   const bool follow = fresh(slot, t_);
@@ -246,7 +247,9 @@ inline void Guard::arming_reasons(double t, Reasons& out, std::string_view told)
       out.add()
           .add("device '")
           .add(config_.tables[d].device)
-          .add("' is not open; check its cable and address");
+          .add("' is not open")
+          .add(gone_[d].empty() ? "; check its cable and address" : ": ")
+          .add(gone_[d].view());
     }
   }
   if (best_source(t) == kNobody) {

@@ -87,9 +87,10 @@ class GuardThread {
     return f(guard_, now());
   }
 
-  // Hands over a descriptor (sockets connected), or -1: the device is gone. Returns 0, ENODEV for an unknown
-  // device, or errno. When it returns, the thread does not use the former descriptor any more.
-  int set_descriptor(const std::string& device, int fd) {
+  // Hands over a descriptor (sockets connected), or -1: the device is gone, for the reason `why`. Returns 0,
+  // ENODEV for an unknown device, or errno. When it returns, the thread does not use the former descriptor
+  // any more.
+  int set_descriptor(const std::string& device, int fd, const std::string& why = {}) {
     const int d = index_of(device);
     if (d < 0) {
       return ENODEV;
@@ -99,7 +100,7 @@ class GuardThread {
     const int error = fd < 0 || closed_ ? (dev.writer.drop(), 0) : dev.writer.take(fd);
     if (error == 0) {
       dev.last_success = now();
-      report(static_cast<std::size_t>(d), dev.writer.open());
+      report(static_cast<std::size_t>(d), dev.writer.open(), why);
     }
     return error;
   }
@@ -158,12 +159,12 @@ class GuardThread {
   }
 
   // io_lock_ is held. A device that takes nothing for too long counts as gone until it takes something again.
-  void report(std::size_t d, bool open) noexcept {
+  void report(std::size_t d, bool open, std::string_view why = {}) noexcept {
     Device& dev = *devices_[d];
     if (dev.reported_open != open) {
       dev.reported_open = open;
       const std::lock_guard<PriorityMutex> lock(guard_lock_);
-      guard_.set_device(guard_.config().tables[d].device, open, now());
+      guard_.set_device(guard_.config().tables[d].device, open, now(), why);
     }
   }
 
