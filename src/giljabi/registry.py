@@ -3,13 +3,19 @@
 Entry point groups: `giljabi.estimators`, `giljabi.trackers`, `giljabi.planners`, `giljabi.controllers` and
 `giljabi.drivers`.
 An estimator, tracker, planner or controller is a callable `(platform: Platform) -> step`; a driver is
-`(platform: Platform, name: str) -> Driver`.
+`(platform: Platform, name: str) -> Driver`. A kind may also be `module:name`, or `file.py:name` with a file beside the
+platform file; either runs that code.
 """
 
 from __future__ import annotations
 
+import sys
+import zlib
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from giljabi.platform import Platform
@@ -38,11 +44,45 @@ def factory(platform: Platform, group: str, kind: str, *key: str) -> Any:
         if e.name == kind:
             return e.load()
     target = BUILT_IN[group].get(kind)
+    if target is None and ":" in kind:
+        return _own(platform, kind, (*key, "kind"))
     if target is None:
         known = ", ".join(names(group))
-        raise platform.error((*key, "kind"), f"no {group[:-1]} is called '{kind}'; known are {known}")
+        what = f"no {group[:-1]} is called '{kind}'; known are {known}"
+        raise platform.error((*key, "kind"), f"{what}, or module:name, or file.py:name beside this file")
     module, name = target.split(":")
     return getattr(import_module(module), name)
+
+
+def _own(platform: Platform, kind: str, key: tuple[str, ...]) -> Any:
+    """`module:name` or `file.py:name`; raises BadInputError at the line of `key`."""
+    where, _, name = kind.rpartition(":")
+    try:
+        module = _from_file(platform.file.path.parent / where) if where.endswith(".py") else import_module(where)
+        found = getattr(module, name)
+    except Exception as e:  # whatever somebody else's module raises while it is imported
+        reason = " ".join(str(e).split()) or type(e).__name__
+        raise platform.error(key, f"'{kind}' cannot be loaded ({reason}); module:name is expected") from None
+    if not callable(found):
+        raise platform.error(key, f"'{kind}' is no class or function; one is expected")
+    return found
+
+
+def _from_file(path: Path) -> ModuleType:
+    """The module in a file, loaded once."""
+    name = f"giljabi_own_{path.stem}_{zlib.crc32(str(path.resolve()).encode()):08x}"
+    if name not in sys.modules:
+        spec = spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{path} is no Python file")
+        module = module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return sys.modules[name]
 
 
 def build_step(platform: Platform, step: str) -> Any:

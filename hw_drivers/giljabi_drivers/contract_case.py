@@ -1,0 +1,212 @@
+"""What the contract suite is told about a driver, and how it plays bytes to it."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import yaml
+
+from giljabi.platform import Platform, find_platform, load_platform
+from giljabi.registry import build_driver
+from giljabi.types import (
+    Detections,
+    GeoDetections,
+    GnssFix,
+    GnssVelocity,
+    Heading,
+    Imu,
+    JointState,
+    Sample,
+    SpeedThroughWater,
+)
+from giljabi_drivers.contract import Driver, Received
+
+# Greatest magnitude of anything that moves people and goods, in SI; beyond it a unit was forgotten.
+SPEED_MAX, ACCELERATION_MAX, ANGULAR_RATE_MAX, FORCE_MAX, LENGTH_MAX = 400.0, 400.0, 60.0, 1e8, 5000.0
+ANGLE_MAX = 4.0 * math.pi  # a steering wheel turns more than once
+WGS84_ALTITUDE = (-500.0, 50_000.0)
+
+
+@dataclass(frozen=True)
+class DriverCase:
+    """One driver of one platform file, bytes that its device sends, and what they mean.
+
+    platform: name or path; extra: keys laid over it (drivers, sensors, actuators), so that a case needs no file.
+    golden: chunks as they arrive; one with no data only moves time, for drivers that poll. expected: every sample that
+    must come out, in any order of sources, with t the receive time. Golden bytes come from a datasheet, a capture or
+    another encoder, never from the code under test. again: the k-th repetition of `golden` (same times), where bytes
+    carry a counter or a clock, so that the same ones once more would be a stuck device; default the same bytes.
+    """
+
+    name: str
+    platform: str | Path
+    driver: str
+    golden: Sequence[Received]
+    expected: Sequence[Sample]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    settle_s: float = 2.0  # after the last bytes, until everything that waits has come out
+    tolerance: float = 1e-6  # relative, and absolute in SI
+    again: Callable[[int], Sequence[Received]] | None = None
+    steps_s: float = 0.0  # time between steps where nothing arrives; 0: none
+
+    @cached_property
+    def loaded(self) -> Platform:
+        """The platform with `extra`; raises BadInputError."""
+        if not self.extra:
+            return load_platform(self.platform)
+        source = find_platform(self.platform)
+        data = _laid_over(yaml.safe_load(source.read_text(encoding="utf-8")), self.extra)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / source.name
+            path.write_text(yaml.safe_dump(data), encoding="utf-8")
+            return load_platform(path)
+
+    def build(self) -> Driver:
+        """A fresh driver."""
+        driver: Driver = build_driver(self.loaded, self.driver)
+        return driver
+
+    @property
+    def is_can(self) -> bool:
+        """Whether the device is a bus of frames."""
+        return any(r.can_id >= 0 for r in self.golden)
+
+    @property
+    def end(self) -> float:
+        """When everything has come out [s]."""
+        return (self.golden[-1].t if self.golden else 0.0) + self.settle_s
+
+    def later(self, dt: float, k: int = 0) -> list[Received]:
+        """The golden chunks dt [s] later, in their k-th repetition."""
+        chunks = self.again(k) if self.again is not None and k else self.golden
+        return [replace(r, t=r.t + dt) for r in chunks]
+
+
+def _laid_over(base: Any, extra: Any) -> Any:
+    if not (isinstance(base, dict) and isinstance(extra, Mapping)):
+        return extra
+    return {**base, **{k: _laid_over(base.get(k), v) for k, v in extra.items()}}
+
+
+def play(case: DriverCase, driver: Driver, received: Sequence[Received], size: int | Random = 0) -> list[Sample]:
+    """Steps the driver through the chunks, each at its own time, then settles.
+
+    size: bytes a chunk of a stream is cut into (0: as it is), or a source of random sizes; frames are never cut.
+    """
+    out: list[Sample] = []
+    t = received[0].t if received else 0.0
+    for r in received:
+        while case.steps_s > 0.0 and t + case.steps_s < r.t - 1e-9:
+            t += case.steps_s
+            out += driver.step(t, ()).samples
+        t = r.t
+        if not r.data and r.can_id < 0:
+            out += driver.step(t, ()).samples
+        for piece in _cut(r, size):
+            out += driver.step(t, (piece,)).samples
+    return out + settle(case, driver, t)
+
+
+def settle(case: DriverCase, driver: Driver, t: float) -> list[Sample]:
+    """What still comes when nothing arrives any more."""
+    out: list[Sample] = []
+    for k in range(1, 21):
+        out += driver.step(t + case.settle_s * k / 20, ()).samples
+    return out
+
+
+def _cut(r: Received, size: int | Random) -> Iterator[Received]:
+    k = 0
+    while k < len(r.data):
+        n = size.randint(1, 40) if isinstance(size, Random) else size
+        n = len(r.data) if r.can_id >= 0 or n == 0 else n
+        yield replace(r, data=r.data[k : k + n])
+        k += n
+    if not r.data and r.can_id >= 0:
+        yield r
+
+
+def same(a: Sample, b: Sample, tolerance: float) -> bool:
+    """Whether two samples say the same; NaN is NaN."""
+    return type(a) is type(b) and all(
+        _equal(getattr(a, f.name), getattr(b, f.name), tolerance) for f in fields(a)
+    )  # fmt: skip
+
+
+def _equal(a: Any, b: Any, tolerance: float) -> bool:
+    if isinstance(a, Mapping):
+        return set(a) == set(b) and all(_equal(v, b[k], tolerance) for k, v in a.items())
+    if isinstance(a, (str, bool)) or a is None:
+        return bool(a == b)
+    x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    return x.shape == y.shape and bool(np.allclose(x, y, rtol=tolerance, atol=tolerance, equal_nan=True))
+
+
+def differences(got: Sequence[Sample], expected: Sequence[Sample], tolerance: float) -> str:
+    """What is missing and what is too much; empty when both are the same but for the order."""
+    left = list(got)
+    missing = []
+    for e in expected:
+        found = next((i for i, g in enumerate(left) if same(g, e, tolerance)), None)
+        if found is None:
+            missing.append(e)
+        else:
+            del left[found]
+    lines = [f"missing: {m}" for m in missing] + [f"not expected: {g}" for g in left]
+    return "\n".join(lines)
+
+
+def insane(s: Sample) -> str:  # noqa: PLR0911
+    """What is wrong with a sample: NaN in a slot that applies, or out of any SI range; empty when nothing is."""
+    if not math.isfinite(s.t) or not s.source:
+        return f"t {s.t}, source {s.source!r}"
+    if isinstance(s, GnssFix):
+        std_ok = bool(np.all(np.isfinite(s.std_enu) & (s.std_enu > 0)))
+        alt_ok = math.isnan(s.alt_m) or WGS84_ALTITUDE[0] <= s.alt_m <= WGS84_ALTITUDE[1]
+        place_ok = abs(s.lat_deg) <= 90.0 and abs(s.lon_deg) <= 180.0
+        return "" if place_ok and alt_ok and std_ok and 1 <= s.quality <= 6 else repr(s)
+    if isinstance(s, GnssVelocity):
+        ok = _within(s.velocity_enu[:2], SPEED_MAX) and _within_or_nan(s.velocity_enu[2:], SPEED_MAX)
+        return "" if ok and 0.0 < s.std < SPEED_MAX else repr(s)
+    if isinstance(s, Heading):
+        return "" if abs(s.yaw) <= math.pi + 1e-9 and 0.0 < s.std < math.pi else repr(s)
+    if isinstance(s, Imu):
+        measured = np.concatenate([s.angular_velocity, s.linear_acceleration])
+        ok = _within_or_nan(s.angular_velocity, ANGULAR_RATE_MAX)
+        ok = ok and _within_or_nan(s.linear_acceleration, ACCELERATION_MAX)
+        return "" if ok and not bool(np.all(np.isnan(measured))) else repr(s)
+    if isinstance(s, JointState):
+        values = [*s.position.values(), *s.velocity.values(), *s.effort.values()]
+        ok = bool(values) and _within(list(s.position.values()), max(ANGLE_MAX, LENGTH_MAX))
+        ok = ok and _within(list(s.velocity.values()), 1e5) and _within(list(s.effort.values()), FORCE_MAX)
+        return "" if ok else repr(s)
+    if isinstance(s, SpeedThroughWater):
+        return "" if _within([s.speed], SPEED_MAX) and 0.0 < s.std < SPEED_MAX else repr(s)
+    return _insane_rows(s)
+
+
+def _insane_rows(s: Detections | GeoDetections) -> str:
+    d = s.data
+    if d.ndim != 2 or d.shape[1] != 11:
+        return f"data has shape {d.shape}; (n, 11) is expected"
+    first = np.array([180.0, 90.0]) if isinstance(s, GeoDetections) else np.array([1e5, 1e5])
+    ok = bool(np.all(np.isfinite(d[:, :2])) and np.all(np.abs(d[:, :2]) <= first))
+    ok = ok and _within_or_nan(d[:, 3:5], SPEED_MAX) and _within_or_nan(d[:, 5], math.pi + 1e-9)
+    return "" if ok and _within_or_nan(d[:, 6:8], LENGTH_MAX) and bool(np.all(d[:, 10] > 0.0)) else repr(s)
+
+
+def _within(values: Any, limit: float) -> bool:
+    return bool(np.all(np.abs(np.asarray(values, dtype=float)) <= limit))
+
+
+def _within_or_nan(values: Any, limit: float) -> bool:
+    a = np.asarray(values, dtype=float)
+    return bool(np.all(np.isnan(a) | (np.abs(a) <= limit)))
