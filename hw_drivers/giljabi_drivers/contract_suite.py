@@ -102,8 +102,7 @@ class DriverContract:
             assert any(abs(t - x) < 1e-9 for x in times), f"stats.last_t[{message!r}]"
 
     def test_samples_are_finite_and_in_si(self) -> None:
-        got = play(self.case, self.case.build(), self.case.golden)
-        assert [w for s in got if (w := insane(s))] == []
+        _sane(play(self.case, self.case.build(), self.case.golden), True, "golden bytes")
 
     # --- bad bytes ----------------------------------------------------------------------------------
 
@@ -112,8 +111,7 @@ class DriverContract:
         for seed in range(10):
             driver, rng = case.build(), Random(seed)
             garbage = _garbage(case, rng, 0.0, 4096)
-            got = play(case, driver, garbage)
-            assert [w for s in got if (w := insane(s))] == []
+            _sane(play(case, driver, garbage), case.checked, f"garbage (seed {seed})")
             counted = sum(driver.stats.rejected.values()) + driver.stats.accepted
             assert counted > 0, "4096 bytes of garbage, and nothing was counted"
             # What garbage left half open may cost the first message after it, not the second.
@@ -130,7 +128,7 @@ class DriverContract:
             for n in _some(range(len(r.data)), PREFIXES_MAX):
                 driver = case.build()
                 got = play(case, driver, [replace(r, data=r.data[:n]), *case.later(r.t + case.end, 1)])
-                assert [w for s in got if (w := insane(s))] == []
+                _sane(got, case.checked, f"{n} bytes of {r.data!r}")
 
     def test_flipped_bits_never_raise_and_give_nothing_insane(self) -> None:
         case = self.case
@@ -139,8 +137,7 @@ class DriverContract:
                 data = bytearray(r.data)
                 data[bit // 8] ^= 1 << bit % 8
                 bent = [*case.golden[:k], replace(r, data=bytes(data)), *case.golden[k + 1 :]]
-                got = play(case, case.build(), bent)
-                assert [w for s in got if (w := insane(s))] == [], f"bit {bit} of chunk {k}"
+                _sane(play(case, case.build(), bent), case.checked, f"chunk {k} with bit {bit} flipped")
 
     def test_counters_add_up(self) -> None:
         """Every message is accepted or rejected once; counters never go back; what is ignored was accepted."""
@@ -284,6 +281,11 @@ class DriverContract:
                 now = max(last + sensor.timeout_s + 0.01, case.end)
                 driver.step(now, ())
                 assert _names(driver.health(now), name), f"'{name}' fell silent, and health says nothing"
+
+
+def _sane(samples: Sequence[Sample], ranges: bool, what: str) -> None:
+    wrong = [w for s in samples if (w := insane(s, ranges))]
+    assert not wrong, f"after {what}: {wrong[0]}"
 
 
 def _names(problems: Any, name: str) -> bool:
