@@ -13,7 +13,8 @@ namespace giljabi::models {
 
 // x = (x, y, z [m], qw, qx, qy, qz (body to map, scalar first), vx, vy, vz [m/s, map], wx, wy, wz [rad/s,
 // body]), u = (thrust_1 .. thrust_4 [N]); body x forward, y to port, z up.
-// drag: force -R diag(drag) R' v, as of rotors that fly edgewise (Faessler 2018).
+// drag: force -R diag(drag) R' v, as of rotors that fly edgewise (Faessler 2018); and what an observer found:
+// push [m/s^2, map] and turn [rad/s^2, body].
 // lag: the thrusts are four more states of first order, and u is what is commanded.
 template <bool drag, bool lag>
 struct Quadrotor {
@@ -38,6 +39,8 @@ struct Quadrotor {
   double y_1 = -0.1, y_2 = 0.1, y_3 = -0.1, y_4 = 0.1;                // m
   double spin_1 = -1.0, spin_2 = -1.0, spin_3 = 1.0, spin_4 = 1.0;    // sign of each rotor's yaw torque
   double drag_x = 0.0, drag_y = 0.0, drag_z = 0.0;                    // N s/m
+  double push_x = 0.0, push_y = 0.0, push_z = 0.0;                    // m/s^2
+  double turn_x = 0.0, turn_y = 0.0, turn_z = 0.0;                    // rad/s^2
   double motor_lag = 0.04;                                            // s
 
   static auto constants() {
@@ -64,6 +67,12 @@ struct Quadrotor {
       all.push_back({"drag_x", &Q::drag_x, false});
       all.push_back({"drag_y", &Q::drag_y, false});
       all.push_back({"drag_z", &Q::drag_z, false});
+      all.push_back({"push_x", &Q::push_x, false});
+      all.push_back({"push_y", &Q::push_y, false});
+      all.push_back({"push_z", &Q::push_z, false});
+      all.push_back({"turn_x", &Q::turn_x, false});
+      all.push_back({"turn_y", &Q::turn_y, false});
+      all.push_back({"turn_z", &Q::turn_z, false});
     }
     if (lag) all.push_back({"motor_lag", &Q::motor_lag, true});
     return all;
@@ -99,6 +108,9 @@ struct Quadrotor {
       f[7] = f[7] - xx * along_x - yx * along_y - zx * along_z;
       f[8] = f[8] - xy * along_x - yy * along_y - zy * along_z;
       f[9] = f[9] - xz * along_x - yz * along_y - zz * along_z;
+      f[7] = f[7] + push_x;
+      f[8] = f[8] + push_y;
+      f[9] = f[9] + push_z;
     }
     const T torque_x = t[0] * y_1 + t[1] * y_2 + t[2] * y_3 + t[3] * y_4;
     const T torque_y = t[0] * -x_1 - t[1] * x_2 - t[2] * x_3 - t[3] * x_4;
@@ -106,6 +118,11 @@ struct Quadrotor {
     f[10] = (torque_x + w[1] * w[2] * (inertia_y - inertia_z)) * (1.0 / inertia_x);
     f[11] = (torque_y + w[2] * w[0] * (inertia_z - inertia_x)) * (1.0 / inertia_y);
     f[12] = (torque_z + w[0] * w[1] * (inertia_x - inertia_y)) * (1.0 / inertia_z);
+    if constexpr (drag) {
+      f[10] = f[10] + turn_x;
+      f[11] = f[11] + turn_y;
+      f[12] = f[12] + turn_z;
+    }
     if constexpr (lag)
       for (int i = 0; i < 4; ++i) f[13 + i] = (u[i] - t[i]) * (1.0 / motor_lag);
   }
