@@ -30,8 +30,8 @@ struct NamedEncoder {
   NamedEncoder(const py::object& table, std::vector<codecs::WireChannel> all)
       : channels(std::move(all)), encoder(to_table(table), channels) {}
 
-  py::bytes encode(const std::string& message, const py::object& values, bool armed,
-                   std::uint32_t counter) const {
+  py::bytes encode(const std::string& message, const py::object& values, bool armed, std::uint32_t counter,
+                   double t) const {
     const int index = encoder.index(message);
     if (index < 0) {
       throw py::key_error("no message is called '" + message + "'");
@@ -42,7 +42,7 @@ struct NamedEncoder {
     }
     std::uint8_t out[codecs::kMaxFrameBytes];
     const std::size_t n =
-        encoder.encode(static_cast<std::size_t>(index), in_order.data(), armed, counter, out);
+        encoder.encode(static_cast<std::size_t>(index), in_order.data(), armed, counter, out, t);
     if (n == 0) {
       throw py::value_error("a value of message '" + message + "' is not finite");
     }
@@ -83,7 +83,7 @@ void bind(py::module_& m) {
            }),
            py::arg("table"), py::arg("limits"))
       .def("encode", &NamedEncoder::encode, py::arg("message"), py::arg("values"), py::arg("armed") = true,
-           py::arg("counter") = 0, "Bytes of one message from SI values by name.");
+           py::arg("counter") = 0, py::arg("t") = 0.0, "Bytes of one message from SI values by name; t [s].");
 
   py::class_<Guard>(m, "Guard",
                     "The only writer on the wire, sans-I/O; times in s of one clock, values in SI.")

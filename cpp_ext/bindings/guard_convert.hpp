@@ -66,7 +66,9 @@ inline codecs::WireField to_field(pybind11::handle o) {
   f.source = choose<codecs::FieldSource>("field source", get<std::string>(o, "source"),
                                          {{"value", codecs::FieldSource::value},
                                           {"armed", codecs::FieldSource::armed},
-                                          {"constant", codecs::FieldSource::constant}});
+                                          {"constant", codecs::FieldSource::constant},
+                                          {"time", codecs::FieldSource::time}});
+  f.real = get<bool>(o, "real");
   return f;
 }
 
@@ -98,6 +100,25 @@ inline codecs::WireChecksum to_checksum(pybind11::handle o) {
   return c;
 }
 
+// When a message may go out; bounds of None are open.
+inline void to_gate(pybind11::handle o, codecs::WireMessage& m) {
+  m.gate.when = choose<codecs::WireWhen>("when", get<std::string>(o, "when"),
+                                         {{"always", codecs::WireWhen::always},
+                                          {"healthy", codecs::WireWhen::healthy},
+                                          {"driven", codecs::WireWhen::driven},
+                                          {"safe", codecs::WireWhen::safe}});
+  m.gate.from_s = get<double>(o, "from_s");
+  m.gate.until_s = get<double>(o, "until_s");
+  m.gate_actuator = get<std::string>(o, "actuator");
+  m.gate.low = get<double>(o, "low");
+  m.gate.high = get<double>(o, "high");
+}
+
+inline codecs::WireMavlinkLink to_mavlink_link(pybind11::handle o) {
+  const auto key = get<std::string>(o, "key");
+  return {get<int>(o, "system"), get<int>(o, "component"), get<int>(o, "link_id"), {key.begin(), key.end()}};
+}
+
 inline codecs::WireMessage to_message(pybind11::handle o) {
   codecs::WireMessage m;
   m.name = get<std::string>(o, "name");
@@ -115,6 +136,9 @@ inline codecs::WireMessage to_message(pybind11::handle o) {
     m.counter = to_counter(c);
   }
   m.checksum = to_checksum(o.attr("checksum"));
+  m.mavlink_id = get<long long>(o, "mavlink_id");
+  m.crc_extra = get<int>(o, "crc_extra");
+  to_gate(o.attr("gate"), m);
   return m;
 }
 
@@ -122,7 +146,12 @@ inline codecs::EncodeTable to_table(pybind11::handle o) {
   codecs::EncodeTable t;
   t.device = get<std::string>(o, "device");
   t.protocol = choose<codecs::Protocol>("protocol", get<std::string>(o, "protocol"),
-                                        {{"nmea", codecs::Protocol::nmea}, {"can", codecs::Protocol::can}});
+                                        {{"nmea", codecs::Protocol::nmea},
+                                         {"can", codecs::Protocol::can},
+                                         {"mavlink", codecs::Protocol::mavlink}});
+  if (const pybind11::object link = o.attr("mavlink"); !link.is_none()) {
+    t.mavlink = to_mavlink_link(link);
+  }
   for (const auto& m : o.attr("messages")) {
     t.messages.push_back(to_message(m));
   }

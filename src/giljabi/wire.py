@@ -6,6 +6,7 @@ takes part in a byte that moves an actuator.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,8 +17,8 @@ class WireField:
 
     CAN: raw is rounded and placed at start_bit/length with DBC numbering (`big_endian`: Motorola, start_bit is
     the most significant bit as DBC files give it). NMEA: printed with `decimals` at the place of the template
-    that names the actuator. `source`: "value" is the actuator's value, "armed" is 1 when armed and else 0,
-    "constant" is `offset` alone.
+    that names the actuator. MAVLink: whole bytes of the payload, little-endian; `real` is a float. `source`: "value" is
+    the actuator's value, "armed" is 1 when armed and else 0, "constant" is `offset` alone, "time" milliseconds (MAVLink).
     """
 
     actuator: str
@@ -30,7 +31,8 @@ class WireField:
     signed: bool = False
     big_endian: bool = False
     decimals: int = 1
-    source: Literal["value", "armed", "constant"] = "value"
+    source: Literal["value", "armed", "constant", "time"] = "value"
+    real: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +82,39 @@ class WireCounter:
 
 
 @dataclass(frozen=True, slots=True)
+class WireGate:
+    """When a message may go out, besides its period.
+
+    always; healthy: the supervisor speaks and reports no fault; driven: armed, a source's commands go out; safe: armed,
+    but the safe output goes out, from `from_s` to `until_s` seconds after it began. `actuator`: only while that
+    actuator's output lies in [low, high).
+    """
+
+    when: Literal["always", "healthy", "driven", "safe"] = "always"
+    from_s: float = 0.0
+    until_s: float = math.inf
+    actuator: str = ""
+    low: float = -math.inf
+    high: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class WireMavlinkLink:
+    """Who speaks on a MAVLink link, and the 32 bytes that sign (none: unsigned)."""
+
+    system: int
+    component: int
+    link_id: int = 0
+    key: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class WireMessage:
     """One message sent every `period_s`.
 
     NMEA: `template` like "$AGROR,{rudder},{A|V},,,B"; "*hh\\r\\n" is appended; "{A|V}" is A while armed and else V.
-    CAN: `can_id`, `size` bytes, more than 8 or `fd` as a CAN FD frame.
+    CAN: `can_id`, `size` bytes, more than 8 or `fd` as a CAN FD frame. MAVLink: `mavlink_id`, `crc_extra`, `size` bytes of
+    payload.
     """
 
     name: str
@@ -98,17 +128,21 @@ class WireMessage:
     bitrate_switch: bool = False
     counter: WireCounter | None = None
     checksum: WireChecksum = field(default_factory=WireChecksum)
+    mavlink_id: int = -1
+    crc_extra: int = 0
+    gate: WireGate = field(default_factory=WireGate)
 
 
 @dataclass(frozen=True, slots=True)
 class EncodeTable:
     """All messages of one device; framing says how one message becomes bytes on the descriptor.
 
-    raw: the bytes as they are (NMEA over serial, TCP, UDP); socketcan: struct can_frame; can_msgpack: python-can's
-    udp_multicast datagram; slcan: a line of Lawicel's ASCII protocol.
+    raw: the bytes as they are (NMEA and MAVLink over serial, TCP, UDP); socketcan: struct can_frame; can_msgpack:
+    python-can's udp_multicast datagram; slcan: a line of Lawicel's ASCII protocol.
     """
 
     device: str
-    protocol: Literal["nmea", "can"]
+    protocol: Literal["nmea", "can", "mavlink"]
     messages: tuple[WireMessage, ...]
     framing: Literal["raw", "socketcan", "can_msgpack", "slcan"] = "raw"
+    mavlink: WireMavlinkLink | None = None

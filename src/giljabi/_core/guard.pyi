@@ -19,9 +19,10 @@ class WireEncoder:
         values: typing.Any,
         armed: bool = True,
         counter: typing.SupportsInt | typing.SupportsIndex = 0,
+        t: typing.SupportsFloat | typing.SupportsIndex = 0.0,
     ) -> bytes:
         """
-        Bytes of one message from SI values by name.
+        Bytes of one message from SI values by name; t [s].
         """
 
 class Guard:

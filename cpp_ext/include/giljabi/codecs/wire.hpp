@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "giljabi/codecs/mavlink.hpp"
 #include "giljabi/codecs/wire_can.hpp"
 #include "giljabi/codecs/wire_nmea.hpp"
 #include "giljabi/codecs/wire_table.hpp"
@@ -23,10 +24,10 @@ class WireEncoder {
  public:
   // Checks and compiles; throws std::invalid_argument saying which message and field is wrong.
   WireEncoder(const EncodeTable& table, const std::vector<WireChannel>& channels)
-      : protocol_(table.protocol), framing_(table.framing) {
-    if ((protocol_ == Protocol::nmea) != (framing_ == Framing::raw)) {
-      throw std::invalid_argument(table.device +
-                                  ": NMEA goes with framing raw, CAN with socketcan, can_msgpack or slcan");
+      : protocol_(table.protocol), framing_(table.framing), link_(table.mavlink) {
+    if ((protocol_ == Protocol::can) == (framing_ == Framing::raw)) {
+      throw std::invalid_argument(
+          table.device + ": NMEA and MAVLink go with framing raw, CAN with socketcan, can_msgpack or slcan");
     }
     if (table.messages.empty()) {
       throw std::invalid_argument(table.device + ": the encode table has no message");
@@ -65,15 +66,24 @@ class WireEncoder {
     return false;
   }
 
+  // Whether the message may go out now.
+  bool open(std::size_t message, const WirePhase& phase, const double* values) const noexcept {
+    return messages_[message].gate.open(phase, values);
+  }
+
   // Bytes of one message. values: SI, in the order of the channels; out holds kMaxFrameBytes. Returns the
-  // length, 0 (nothing to send) when a value that the message carries is not finite.
+  // length, 0 (nothing to send) when a value that the message carries is not finite. t: time [s], for
+  // MAVLink.
   std::size_t encode(std::size_t message, const double* values, bool armed, std::uint32_t counter,
-                     std::uint8_t* out) const noexcept {
+                     std::uint8_t* out, double t = 0.0) const noexcept {
     const Message& m = messages_[message];
     for (const Field& f : m.fields) {
       if (f.source == FieldSource::value && !std::isfinite(values[f.channel])) {
         return 0;
       }
+    }
+    if (protocol_ == Protocol::mavlink) {
+      return encode_mavlink(m, values, armed, t, out);
     }
     return protocol_ == Protocol::nmea ? encode_nmea(m, values, armed, out)
                                        : encode_can(m, values, armed, counter, out);
@@ -89,6 +99,9 @@ class WireEncoder {
     double raw_max = 0.0;
     int decimals = 0;
     BitPlaces bits;
+    std::size_t at = 0;  // MAVLink: byte, number of bytes
+    std::size_t bytes = 0;
+    bool real = false;
   };
 
   struct Message {
@@ -101,6 +114,9 @@ class WireEncoder {
     BitPlaces counter;               // length 0: none
     std::uint64_t counter_turn = 1;  // so many values
     CanCheck check;
+    std::uint32_t mavlink_id = 0;
+    std::uint8_t crc_extra = 0;
+    WireGate gate;
   };
 
   static double raw(const Field& f, const double* values, bool armed) noexcept {
@@ -132,6 +148,18 @@ class WireEncoder {
       }
     }
     return close_nmea(out, n);
+  }
+
+  std::size_t encode_mavlink(const Message& m, const double* values, bool armed, double t,
+                             std::uint8_t* out) const noexcept {
+    std::uint8_t* payload = out + kMavlinkHeader;
+    std::fill(payload, payload + m.size, std::uint8_t{0});
+    for (const Field& f : m.fields) {
+      const double r = f.source == FieldSource::time ? std::fmod(std::max(t, 0.0) * 1e3, 4294967296.0)
+                                                     : raw(f, values, armed);
+      put_mavlink(payload, f.at, f.bytes, f.real, f.source == FieldSource::time ? std::floor(r) : r);
+    }
+    return link_.close(t, m.mavlink_id, m.crc_extra, m.size, out);
   }
 
   std::size_t encode_can(const Message& m, const double* values, bool armed, std::uint32_t counter,
@@ -167,12 +195,32 @@ class WireEncoder {
     for (const WireField& f : in.fields) {
       m.fields.push_back(compile_field(what + "." + f.actuator, f, channels));
     }
+    m.gate = compile_gate(what, in, channels);
     if (protocol_ == Protocol::nmea) {
       compile_nmea(what, in, channels, m);
-    } else {
+    } else if (protocol_ == Protocol::can) {
       compile_can(what, in, m);
+    } else {
+      check_mavlink(what, in);
+      m.mavlink_id = static_cast<std::uint32_t>(in.mavlink_id);
+      m.crc_extra = static_cast<std::uint8_t>(in.crc_extra);
+      m.size = static_cast<std::size_t>(in.size);
     }
     return m;
+  }
+
+  static WireGate compile_gate(const std::string& what, const WireMessage& in,
+                               const std::vector<WireChannel>& channels) {
+    WireGate gate = in.gate;
+    if (!in.gate_actuator.empty()) {
+      const auto found = std::find_if(channels.begin(), channels.end(),
+                                      [&](const WireChannel& c) { return c.name == in.gate_actuator; });
+      if (found == channels.end()) {
+        throw std::invalid_argument(what + ": no actuator is called '" + in.gate_actuator + "'");
+      }
+      gate.channel = static_cast<int>(found - channels.begin());
+    }
+    return gate;
   }
 
   Field compile_field(const std::string& what, const WireField& in,
@@ -210,6 +258,16 @@ class WireEncoder {
       f.raw_max = std::min(in.raw_max, full - 1.0);
       f.raw_min = std::ceil(f.raw_min);
       f.raw_max = std::floor(f.raw_max);
+    }
+    if (protocol_ == Protocol::mavlink) {
+      f.at = static_cast<std::size_t>(std::max(in.start_bit, 0) / 8);
+      f.bytes = static_cast<std::size_t>(std::max(in.length, 0) / 8);
+      f.real = in.real;
+      if (!f.real && in.length >= 1 && in.length <= 48) {  // check_mavlink reports the rest
+        const double full = std::ldexp(1.0, in.is_signed ? in.length - 1 : in.length);
+        f.raw_min = std::max(in.raw_min, in.is_signed ? -full : 0.0);
+        f.raw_max = std::min(in.raw_max, full - 1.0);
+      }
     }
     if (f.raw_min > f.raw_max) {
       throw std::invalid_argument(what + ": raw_min is above raw_max");
@@ -309,6 +367,7 @@ class WireEncoder {
 
   Protocol protocol_;
   Framing framing_;
+  mutable MavlinkLink link_;  // the sequence goes on with every frame
   std::vector<Message> messages_;
 };
 

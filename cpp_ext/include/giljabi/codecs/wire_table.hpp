@@ -6,10 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "giljabi/codecs/wire_gate.hpp"
+
 namespace giljabi::codecs {
 
-enum class FieldSource { value, armed, constant };
-enum class Protocol { nmea, can };
+enum class FieldSource { value, armed, constant, time };
+enum class Protocol { nmea, can, mavlink };
 enum class Framing { raw, socketcan, can_msgpack, slcan };
 
 // raw = value_si * scale + offset, clipped to [raw_min, raw_max].
@@ -25,6 +27,7 @@ struct WireField {
   bool big_endian = false;
   int decimals = 1;
   FieldSource source = FieldSource::value;
+  bool real = false;  // MAVLink: an IEEE 754 float
 };
 
 // Of a checksum of kind "crc": the Rocksoft parameters, where the data ID stands, which bytes are left out.
@@ -69,6 +72,18 @@ struct WireMessage {
   int size = 8;
   std::optional<WireCounter> counter;
   WireChecksum checksum;
+  long long mavlink_id = -1;
+  int crc_extra = 0;
+  WireGate gate;  // its channel is found from gate_actuator
+  std::string gate_actuator;
+};
+
+// MAVLink: who speaks, and the key that signs (empty, or 32 bytes).
+struct WireMavlinkLink {
+  int system = 255;
+  int component = 191;
+  int link_id = 0;
+  std::vector<std::uint8_t> key;
 };
 
 struct EncodeTable {
@@ -76,6 +91,7 @@ struct EncodeTable {
   Protocol protocol = Protocol::nmea;
   std::vector<WireMessage> messages;
   Framing framing = Framing::raw;
+  WireMavlinkLink mavlink;
 };
 
 // One actuator as the encoder sees it: its place in the value array is its place in the list.

@@ -144,6 +144,7 @@ class Guard {
   void arming_reasons(double t, Reasons& out, std::string_view told = {}) const noexcept;
   void move_outputs(double dt) noexcept;
   double safe_output(const ActuatorConfig& a, double from, double dt) const noexcept;
+  codecs::WirePhase phase() const noexcept;  // for the messages that go out only at times
   void collect_frames() noexcept;
 
   GuardConfig config_;

@@ -220,19 +220,29 @@ inline void Guard::move_outputs(double dt) noexcept {
   }
 }
 
+inline codecs::WirePhase Guard::phase() const noexcept {
+  const bool speaks = beat_seen_ && fresh(beat_stamp_, beat_arrival_, config_.heartbeat_timeout_s, t_);
+  return {armed_, driven(), speaks && level_ != Level::fault, driven() ? 0.0 : t_ - safe_since_};
+}
+
 // Messages keep their phase over small jitter; after a long gap they start a new phase instead of a burst.
 inline void Guard::collect_frames() noexcept {
+  const codecs::WirePhase now = phase();
   for (Due& due : due_) {
     if (t_ < due.at - 0.5 * tick_) {
       continue;
     }
     const codecs::WireEncoder& encoder = encoders_[due.device];
+    if (!encoder.open(due.message, now, output_.data())) {
+      due.at = t_;  // due as soon as it may
+      continue;
+    }
     const double period = encoder.period_s(due.message);
     due.at = t_ - due.at > period ? t_ + period : due.at + period;
     frames_.emplace_back();  // within the capacity reserved at construction
     Frame& frame = frames_.back();
     frame.device = due.device;
-    frame.size = encoder.encode(due.message, output_.data(), armed_, due.counter, frame.data.data());
+    frame.size = encoder.encode(due.message, output_.data(), armed_, due.counter, frame.data.data(), t_);
     if (frame.size == 0) {
       frames_.pop_back();
       continue;
