@@ -141,7 +141,11 @@ if not Path("resource").exists():  # called from elsewhere: relative paths below
 
 ROS = ["ros-rclpy[fastrtps]", "ros-common-interfaces", "ros-lifecycle-msgs"]
 ROS_ON_PYPI = "platform_machine == 'x86_64' and sys_platform == 'linux' and python_version < '3.14'"
-DRIVERS = ["pyserial>=3.5", "python-can[multicast]>=4.4", "cantools>=39.4", "pyais>=3.3"]
+DRIVERS = [
+    "pyserial>=3.5", "python-can[multicast]>=4.4", "cantools>=39.4", "pyais>=3.3",
+    "pymavlink>=2.4.47",  # MAVLink's dialects (tables and message classes); frames are our own
+    "fastcrc>=0.3",  # of pymavlink's own requirements
+]  # fmt: skip
 
 setup(
     name=NAME,

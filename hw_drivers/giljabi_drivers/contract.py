@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from giljabi.types import Sample
+from giljabi.types import Sample, StackState
 from giljabi.wire import EncodeTable
 
 
@@ -48,6 +48,13 @@ class DriverStats:
     def flag(self, remark: str) -> None:
         """Counts a message that was accepted with a remark."""
         self.flagged[remark] = self.flagged.get(remark, 0) + 1
+
+
+class Authority(Protocol):
+    """A driver whose device has an authority of its own (an autopilot): it follows the guard, or says why not."""
+
+    def guard_says(self, state: StackState, output: Mapping[str, float]) -> str:
+        """Takes the guard's state and outputs, at every tick; returns why the guard must disarm, or an empty text."""
 
 
 class Driver(Protocol):

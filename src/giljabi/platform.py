@@ -18,7 +18,8 @@ from giljabi.yaml_file import Key, Strict, YamlFile
 
 Slot = Literal["position", "velocity", "effort"]
 SLOT_OF_UNIT: dict[str, Slot] = {
-    "rad": "position", "m": "position", "rad/s": "velocity", "m/s": "velocity", "N": "effort", "N*m": "effort",
+    "rad": "position", "m": "position", "1": "position", "rad/s": "velocity", "m/s": "velocity", "m/s^2": "effort",
+    "N": "effort", "N*m": "effort",
 }  # fmt: skip
 
 
@@ -72,7 +73,7 @@ class SafeOutput(Strict):
 class Actuator(Strict):
     """One named actuator: unit, limits, and its safe output."""
 
-    unit: Literal["rad", "m", "rad/s", "m/s", "N", "N*m"]
+    unit: Literal["rad", "m", "1", "rad/s", "m/s", "m/s^2", "N", "N*m"]
     min: float
     max: float
     rate_max: float = Field(gt=0, description="unit per second")
@@ -100,7 +101,7 @@ class Actuator(Strict):
 class Sensor(Strict):
     """One source of samples: where it sits and how old it may get."""
 
-    kind: Literal["gnss", "imu", "heading", "joints", "log", "detections"]
+    kind: Literal["gnss", "imu", "heading", "joints", "log", "odometry", "battery", "detections"]
     driver: str
     position: tuple[float, float, float] = (0.0, 0.0, 0.0)  # in base_link [m]
     rpy_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)  # R_base_sensor

@@ -21,7 +21,10 @@ from typing import Any
 from giljabi.platform import Platform
 
 BUILT_IN: dict[str, dict[str, str]] = {
-    "estimators": {"eskf": "giljabi.estimation.eskf:EskfEstimator"},
+    "estimators": {
+        "eskf": "giljabi.estimation.eskf:EskfEstimator",
+        "external": "giljabi.estimation.external:ExternalEstimator",
+    },
     "trackers": {"gnn": "giljabi.perception.gnn:GnnTracker"},
     "planners": {"ocp_route": "giljabi.planning.ocp_route:OcpRoutePlanner"},
     "controllers": {"ocp_tracking": "giljabi.control.ocp_tracking:OcpTrackingController"},
@@ -29,6 +32,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "nmea0183": "giljabi_drivers.nmea0183:Nmea0183Driver",
         "can": "giljabi_drivers.can:CanDriver",
         "nmea2000": "giljabi_drivers.nmea2000:Nmea2000Driver",
+        "mavlink": "giljabi_drivers.mavlink:MavlinkDriver",
     },
 }
 

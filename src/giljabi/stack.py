@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from giljabi.platform import Platform
 from giljabi.registry import build_driver, build_step
@@ -94,6 +94,7 @@ class Stack:
         self.drivers: dict[str, Driver] = {name: build_driver(platform, name) for name in platform.model.drivers}
         tables = [table for d in self.drivers.values() if (table := d.encode_table()) is not None]
         tables = [replace(table, framing=(framings or {}).get(table.device, table.framing)) for table in tables]
+        self._followers: list[Any] = [d for d in self.drivers.values() if hasattr(d, "guard_says")]
         self._commanded = frozenset(table.device for table in tables)
         self.guard = build_guard(platform, tables)
         self._slots = feedback_slots(platform)
@@ -167,7 +168,18 @@ class Stack:
         self._control(now)
         self._supervise(now)
         out.extend(self.guard.step(now))
+        self._tell_drivers(now)
         return out
+
+    def _tell_drivers(self, now: float) -> None:
+        """Drivers whose device has an authority of its own follow the guard, or make it disarm."""
+        if not self._followers:
+            return
+        state, output = self.guard.state(now), self.guard.output()
+        for driver in self._followers:
+            reason = driver.guard_says(state, output)
+            if reason and state.armed:
+                self.guard.disarm(now, reason)
 
     def _decode(self, now: float, received: Mapping[str, Sequence[Received]], out: list[tuple[str, bytes]]) -> None:
         self.latest.samples = []

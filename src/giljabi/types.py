@@ -108,6 +108,43 @@ class SpeedThroughWater:
     source: str = "log"
 
 
+@dataclass(frozen=True, slots=True)
+class ExternalOdometry:
+    """A device's own estimate (an autopilot's), in an ENU frame of its own whose place `LocalOrigin` tells."""
+
+    t: float
+    position: Array  # (3,) m, ENU from the device's origin
+    quaternion: Array  # (4,) w x y z, R_enu_base, FLU body
+    velocity: Array  # (3,) m/s, ENU
+    angular_velocity: Array  # (3,) rad/s, base_link
+    position_std: float  # m, 1 sigma per axis
+    velocity_std: float  # m/s
+    attitude_std: float  # rad
+    source: str = "autopilot"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOrigin:
+    """Where the frame of a device's own estimate begins, WGS-84."""
+
+    t: float
+    lat_deg: float
+    lon_deg: float
+    alt_m: float
+    source: str = "autopilot"
+
+
+@dataclass(frozen=True, slots=True)
+class Battery:
+    """State of a battery; what the device does not tell is NaN."""
+
+    t: float
+    voltage: float  # V
+    current: float  # A, positive discharges
+    share: float  # 0..1 of the charge that is left
+    source: str = "battery"
+
+
 DETECTION_FIELDS = ("x", "y", "z", "vx", "vy", "yaw", "length", "width", "id", "kind", "variance")
 
 
@@ -149,7 +186,19 @@ class Kind(Enum):
     STATIC = 5
 
 
-Sample: TypeAlias = Imu | GnssFix | GnssVelocity | Heading | JointState | SpeedThroughWater | Detections | GeoDetections
+Sample: TypeAlias = (
+    Imu
+    | GnssFix
+    | GnssVelocity
+    | Heading
+    | JointState
+    | SpeedThroughWater
+    | ExternalOdometry
+    | LocalOrigin
+    | Battery
+    | Detections
+    | GeoDetections
+)
 
 # --- estimate, world ------------------------------------------------------------------------------
 

@@ -17,8 +17,8 @@ class WireField:
 
     CAN: raw is rounded and placed at start_bit/length with DBC numbering (`big_endian`: Motorola, start_bit is
     the most significant bit as DBC files give it). NMEA: printed with `decimals` at the place of the template
-    that names the actuator. MAVLink: whole bytes of the payload, little-endian; `real` is a float. `source`: "value" is
-    the actuator's value, "armed" is 1 when armed and else 0, "constant" is `offset` alone, "time" milliseconds (MAVLink).
+    that names the actuator. MAVLink: whole bytes of the payload, little-endian; `real` is a float. `source`: "value"
+    is the actuator's value, "armed" is 1 when armed and else 0, "constant" is `offset` alone, "time" milliseconds.
     """
 
     actuator: str
@@ -113,8 +113,8 @@ class WireMessage:
     """One message sent every `period_s`.
 
     NMEA: `template` like "$AGROR,{rudder},{A|V},,,B"; "*hh\\r\\n" is appended; "{A|V}" is A while armed and else V.
-    CAN: `can_id`, `size` bytes, more than 8 or `fd` as a CAN FD frame. MAVLink: `mavlink_id`, `crc_extra`, `size` bytes of
-    payload.
+    CAN: `can_id`, `size` bytes, more than 8 or `fd` as a CAN FD frame. MAVLink: `mavlink_id`, `crc_extra`, and a
+    payload of `size` bytes.
     """
 
     name: str

@@ -201,6 +201,8 @@ def guard_config(platform: Platform, encode_tables: Iterable[EncodeTable]) -> Gu
         for field in message.fields
         if field.source == "value"
     }
+    # An input that only says when a message goes out is sent, too.
+    carried |= {(t.device, m.gate.actuator) for t in tables for m in t.messages if m.gate.actuator}
     for name, a in platform.model.actuators.items():
         if (a.driver, name) not in carried:
             raise platform.error(

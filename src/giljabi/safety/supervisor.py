@@ -33,6 +33,8 @@ SENSOR_WORDS = {
     "heading": ("no heading", "check the compass or the cable of '{}'"),
     "joints": ("no feedback", "check the actuators' power or the cable of '{}'"),
     "log": ("no speed through water", "check the log or the cable of '{}'"),
+    "odometry": ("no estimate of the device", "check the power or the cable of '{}'"),
+    "battery": ("no word of the battery", "check the cable of '{}'"),
     "detections": ("no detections", "check the sensor or the cable of '{}'"),
 }
 

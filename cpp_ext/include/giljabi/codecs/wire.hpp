@@ -54,9 +54,12 @@ class WireEncoder {
     return -1;
   }
 
-  // True when some message carries the actuator's value.
+  // True when some message carries the actuator's value, or goes out by it.
   bool carries(std::size_t channel) const noexcept {
     for (const Message& m : messages_) {
+      if (m.gate.channel >= 0 && static_cast<std::size_t>(m.gate.channel) == channel) {
+        return true;
+      }
       for (const Field& f : m.fields) {
         if (f.source == FieldSource::value && f.channel == channel) {
           return true;
