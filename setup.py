@@ -194,7 +194,10 @@ setup(
         "ros": [f"{r}; {ROS_ON_PYPI}" for r in ROS],
         "operator": ["starlette>=0.37", "uvicorn>=0.27"],
         "mf4": ["asammdf"],
-        "bench": ["rotorpy>=3.0"],  # benchmarks/rotorpy_track.py: an independent simulator of multirotors
+        # benchmarks/rotorpy_track.py: an independent simulator of multirotors; benchmarks/servo.py: other servo libraries
+        "bench": ["rotorpy>=3.0", "dynamixel-sdk", "rustypot"],
+        # The makers' own libraries, at the other end of the servo tests.
+        "servo-peers": ["dynamixel-sdk", "feetech-servo-sdk"],
         "test": ["pytest", "hypothesis", "autosar-e2e>=1.0"],
         "dev": [
             "pytest>=7.4",

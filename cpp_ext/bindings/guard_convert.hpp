@@ -148,7 +148,11 @@ inline codecs::EncodeTable to_table(pybind11::handle o) {
   t.protocol = choose<codecs::Protocol>("protocol", get<std::string>(o, "protocol"),
                                         {{"nmea", codecs::Protocol::nmea},
                                          {"can", codecs::Protocol::can},
-                                         {"mavlink", codecs::Protocol::mavlink}});
+                                         {"mavlink", codecs::Protocol::mavlink},
+                                         {"servo", codecs::Protocol::servo}});
+  if (const pybind11::object chain = o.attr("chain"); !chain.is_none()) {
+    t.chain = get<std::shared_ptr<codecs::servo::LockedChain>>(o, "chain");
+  }
   if (const pybind11::object link = o.attr("mavlink"); !link.is_none()) {
     t.mavlink = to_mavlink_link(link);
   }
@@ -169,7 +173,8 @@ inline guard::GuardConfig to_config(pybind11::handle o) {
     c.actuators.push_back({get<std::string>(a, "name"), get<double>(a, "min"), get<double>(a, "max"),
                            get<double>(a, "rate_max"), get<double>(a, "safe_value"),
                            get<double>(a, "safe_rate"), get<double>(a, "hold_s"),
-                           get<bool>(a, "safe_from_feedback")});
+                           get<bool>(a, "safe_from_feedback"), get<bool>(a, "safe_release"),
+                           get<bool>(a, "follow")});
   }
   for (const auto& t : o.attr("tables")) {
     c.tables.push_back(to_table(t));

@@ -51,9 +51,12 @@ class Limits(Strict):
 
 
 class SafeOutput(Strict):
-    """What the guard sends when commands must not reach the wire: ramp to `value` at `rate`, or hold then ramp."""
+    """What the guard sends when commands must not reach the wire: ramp to `value` at `rate`, or hold then ramp.
 
-    action: Literal["ramp", "hold"] = "ramp"
+    release, for joints of servos: hold for hold_s, then no torque.
+    """
+
+    action: Literal["ramp", "hold", "release"] = "ramp"
     value: float = 0.0
     rate: float = Field(gt=0, description="unit of the actuator per second")
     hold_s: float = Field(default=0.0, ge=0, description="hold: seconds before the ramp begins")

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from giljabi._core.servo import Chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,8 @@ class EncodeTable:
     """
 
     device: str
-    protocol: Literal["nmea", "can", "mavlink"]
+    protocol: Literal["nmea", "can", "mavlink", "servo"]
     messages: tuple[WireMessage, ...]
     framing: Literal["raw", "socketcan", "can_msgpack", "slcan"] = "raw"
     mavlink: WireMavlinkLink | None = None
+    chain: Chain | None = None  # servo: one message; its fields name the actuator of each channel of the chain

@@ -29,6 +29,8 @@ class GuardActuator:
     safe_rate: float  # per second
     hold_s: float = 0.0  # the output is held that long before it ramps to safe_value
     safe_from_feedback: bool = False  # the safe output starts at the measured value, where there is a fresh one
+    safe_release: bool = False  # the safe output is no torque, after hold_s
+    follow: bool = False  # a joint: without torque its output is where it is; arming waits for its position
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,11 +218,21 @@ def guard_config(platform: Platform, encode_tables: Iterable[EncodeTable]) -> Gu
                 ("drivers", device, "options"),
                 f"driver '{device}' sends actuator '{name}', which belongs to driver '{owner}'; one writer is expected",
             )
+    joints = {t.device for t in tables if t.protocol == "servo"}
     g, body = platform.model.guard, platform.model.footprint
     return GuardConfig(
         actuators=tuple(
             GuardActuator(
-                n, a.min, a.max, a.rate_max, a.safe.value, a.safe.rate, a.safe.hold_s, a.safe.start == "feedback"
+                n,
+                a.min,
+                a.max,
+                a.rate_max,
+                a.safe.value,
+                a.safe.rate,
+                a.safe.hold_s,
+                a.safe.start == "feedback",
+                a.safe.action == "release",
+                a.driver in joints,
             )
             for n, a in platform.model.actuators.items()
         ),

@@ -12,13 +12,15 @@
 #include <vector>
 
 #include "giljabi/codecs/mavlink.hpp"
+#include "giljabi/codecs/servo_wire.hpp"
 #include "giljabi/codecs/wire_can.hpp"
 #include "giljabi/codecs/wire_nmea.hpp"
 #include "giljabi/codecs/wire_table.hpp"
 
 namespace giljabi::codecs {
 
-constexpr std::size_t kMaxFrameBytes = 256;  // the MessagePack datagram of a CAN FD frame has at most 220
+// The MessagePack datagram of a CAN FD frame has at most 220, one cycle of a servo chain far more.
+constexpr std::size_t kMaxFrameBytes = servo::Chain::kMaxBytes;
 
 class WireEncoder {
  public:
@@ -27,10 +29,18 @@ class WireEncoder {
       : protocol_(table.protocol), framing_(table.framing), link_(table.mavlink) {
     if ((protocol_ == Protocol::can) == (framing_ == Framing::raw)) {
       throw std::invalid_argument(
-          table.device + ": NMEA and MAVLink go with framing raw, CAN with socketcan, can_msgpack or slcan");
+          table.device +
+          ": NMEA, MAVLink and servos go with framing raw, CAN with socketcan, can_msgpack or slcan");
     }
     if (table.messages.empty()) {
       throw std::invalid_argument(table.device + ": the encode table has no message");
+    }
+    if (protocol_ == Protocol::servo) {
+      if (table.messages.size() != 1 || table.chain == nullptr) {
+        throw std::invalid_argument(table.device + ": a servo table has one message and a chain");
+      }
+      servo_ = std::make_unique<servo::ServoWire>(table.device + "." + table.messages[0].name, table.chain,
+                                                  table.messages[0].fields, channels);
     }
     for (const WireMessage& m : table.messages) {
       if (index(m.name) >= 0) {
@@ -56,6 +66,9 @@ class WireEncoder {
 
   // True when some message carries the actuator's value, or goes out by it.
   bool carries(std::size_t channel) const noexcept {
+    if (servo_ != nullptr) {
+      return servo_->carries(channel);
+    }
     for (const Message& m : messages_) {
       if (m.gate.channel >= 0 && static_cast<std::size_t>(m.gate.channel) == channel) {
         return true;
@@ -74,12 +87,22 @@ class WireEncoder {
     return messages_[message].gate.open(phase, values);
   }
 
+  // Servo chains: what to send now; they know of time and of each actuator's order (servo::Order).
+  bool chain() const noexcept { return servo_ != nullptr; }
+  std::size_t encode_chain(double t, const double* values, const std::uint8_t* orders,
+                           std::uint8_t* out) const noexcept {
+    return servo_->encode(t, values, orders, out, kMaxFrameBytes);
+  }
+
   // Bytes of one message. values: SI, in the order of the channels; out holds kMaxFrameBytes. Returns the
   // length, 0 (nothing to send) when a value that the message carries is not finite. t: time [s], for
   // MAVLink.
   std::size_t encode(std::size_t message, const double* values, bool armed, std::uint32_t counter,
                      std::uint8_t* out, double t = 0.0) const noexcept {
     const Message& m = messages_[message];
+    if (servo_ != nullptr) {
+      return 0;
+    }
     for (const Field& f : m.fields) {
       if (f.source == FieldSource::value && !std::isfinite(values[f.channel])) {
         return 0;
@@ -372,6 +395,7 @@ class WireEncoder {
   Framing framing_;
   mutable MavlinkLink link_;  // the sequence goes on with every frame
   std::vector<Message> messages_;
+  std::unique_ptr<servo::ServoWire> servo_;
 };
 
 }  // namespace giljabi::codecs

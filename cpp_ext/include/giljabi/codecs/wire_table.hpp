@@ -2,16 +2,22 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "giljabi/codecs/wire_gate.hpp"
 
 namespace giljabi::codecs {
 
+namespace servo {
+struct LockedChain;
+}
+
 enum class FieldSource { value, armed, constant, time };
-enum class Protocol { nmea, can, mavlink };
+enum class Protocol { nmea, can, mavlink, servo };
 enum class Framing { raw, socketcan, can_msgpack, slcan };
 
 // raw = value_si * scale + offset, clipped to [raw_min, raw_max].
@@ -87,11 +93,17 @@ struct WireMavlinkLink {
 };
 
 struct EncodeTable {
+  EncodeTable() = default;
+  EncodeTable(std::string d, Protocol p, std::vector<WireMessage> m, Framing f = Framing::raw)
+      : device(std::move(d)), protocol(p), messages(std::move(m)), framing(f) {}
+
   std::string device;
   Protocol protocol = Protocol::nmea;
   std::vector<WireMessage> messages;
   Framing framing = Framing::raw;
   WireMavlinkLink mavlink;
+  std::shared_ptr<servo::LockedChain>
+      chain;  // servo: its bytes; shared with the driver, which reads the replies
 };
 
 // One actuator as the encoder sees it: its place in the value array is its place in the list.

@@ -23,6 +23,9 @@ struct ActuatorConfig {
   double safe_rate = 0.0;  // per second
   double hold_s = 0.0;
   bool safe_from_feedback = false;
+  bool safe_release = false;  // after hold_s the safe output is no torque
+  // A joint: while it has no torque the output is where it is, so that it begins there.
+  bool follow = false;
 };
 
 struct GuardConfig {

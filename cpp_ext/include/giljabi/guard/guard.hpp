@@ -145,6 +145,7 @@ class Guard {
   void move_outputs(double dt) noexcept;
   double safe_output(const ActuatorConfig& a, double from, double dt) const noexcept;
   codecs::WirePhase phase() const noexcept;  // for the messages that go out only at times
+  codecs::servo::Order order(const ActuatorConfig& a) const noexcept;
   void collect_frames() noexcept;
 
   GuardConfig config_;
@@ -158,8 +159,9 @@ class Guard {
   std::vector<double> staging_;
   std::vector<double> output_;
   std::vector<Feedback> feedback_;
-  std::vector<char> open_;    // by device
-  std::vector<Reason> gone_;  // why a device is gone, where somebody said so
+  std::vector<std::uint8_t> orders_;  // codecs::servo::Order by actuator
+  std::vector<char> open_;            // by device
+  std::vector<Reason> gone_;          // why a device is gone, where somebody said so
   Pose pose_;
   std::vector<Polygon> fences_;
 

@@ -37,6 +37,7 @@ inline Guard::Guard(GuardConfig config) : config_(std::move(config)) {
   }
   staging_ = output_;
   feedback_.resize(channels.size());
+  orders_.assign(channels.size(), codecs::servo::kReleased);
   open_.assign(config_.tables.size(), 1);
   gone_.resize(config_.tables.size());
 }

@@ -204,10 +204,23 @@ inline double Guard::safe_output(const ActuatorConfig& a, double from, double dt
   return from + std::clamp(a.safe_value - from, -most, most);
 }
 
+// Torque only while armed.
+inline codecs::servo::Order Guard::order(const ActuatorConfig& a) const noexcept {
+  if (!armed_ || (!driven() && a.safe_release && t_ - safe_since_ >= a.hold_s)) {
+    return codecs::servo::kReleased;
+  }
+  return driven() ? codecs::servo::kDriven : codecs::servo::kSafe;
+}
+
 inline void Guard::move_outputs(double dt) noexcept {
   for (std::size_t i = 0; i < output_.size(); ++i) {
     const ActuatorConfig& a = config_.actuators[i];
     double next = output_[i];
+    orders_[i] = order(a);
+    if (a.follow && orders_[i] == codecs::servo::kReleased) {
+      output_[i] = t_ - feedback_[i].t <= config_.command_timeout_s ? feedback_[i].value : output_[i];
+      continue;
+    }
     if (driven()) {
       const double most = a.rate_max * dt;
       const int source = mode_ == Mode::running ? selected_ : guided_;
@@ -216,7 +229,10 @@ inline void Guard::move_outputs(double dt) noexcept {
     } else {
       next = safe_output(a, output_[i], dt);
     }
-    output_[i] = std::clamp(next, a.min, a.max);
+    // A joint that begins outside of its limits is led back at its rate.
+    const double low = a.follow ? std::min(a.min, output_[i]) : a.min;
+    const double high = a.follow ? std::max(a.max, output_[i]) : a.max;
+    output_[i] = std::clamp(next, low, high);
   }
 }
 
@@ -242,7 +258,9 @@ inline void Guard::collect_frames() noexcept {
     frames_.emplace_back();  // within the capacity reserved at construction
     Frame& frame = frames_.back();
     frame.device = due.device;
-    frame.size = encoder.encode(due.message, output_.data(), armed_, due.counter, frame.data.data(), t_);
+    frame.size = encoder.chain() ? encoder.encode_chain(t_, output_.data(), orders_.data(), frame.data.data())
+                                 : encoder.encode(due.message, output_.data(), armed_, due.counter,
+                                                  frame.data.data(), t_);
     if (frame.size == 0) {
       frames_.pop_back();
       continue;
@@ -260,6 +278,14 @@ inline void Guard::arming_reasons(double t, Reasons& out, std::string_view told)
           .add("' is not open")
           .add(gone_[d].empty() ? "; check its cable and address" : ": ")
           .add(gone_[d].view());
+    }
+  }
+  for (std::size_t i = 0; i < feedback_.size(); ++i) {
+    if (config_.actuators[i].follow && !(t - feedback_[i].t <= config_.command_timeout_s)) {
+      out.add()
+          .add("joint '")
+          .add(config_.actuators[i].name)
+          .add("' does not say where it is; is its servo there?");
     }
   }
   if (best_source(t) == kNobody) {
