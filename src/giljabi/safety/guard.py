@@ -219,6 +219,10 @@ def guard_config(platform: Platform, encode_tables: Iterable[EncodeTable]) -> Gu
                 f"driver '{device}' sends actuator '{name}', which belongs to driver '{owner}'; one writer is expected",
             )
     joints = {t.device for t in tables if t.protocol == "servo"}
+    for name, a in platform.model.actuators.items():
+        if a.safe.action == "release" and a.driver not in joints:
+            what = f"driver '{a.driver}' cannot take the torque of '{name}' away"
+            raise platform.error(("actuators", name, "safe", "action"), f"{what}; ramp or hold is expected")
     g, body = platform.model.guard, platform.model.footprint
     return GuardConfig(
         actuators=tuple(
