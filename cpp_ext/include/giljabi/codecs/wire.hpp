@@ -226,7 +226,7 @@ class WireEncoder {
       compile_nmea(what, in, channels, m);
     } else if (protocol_ == Protocol::can) {
       compile_can(what, in, m);
-    } else {
+    } else if (protocol_ == Protocol::mavlink) {
       check_mavlink(what, in);
       m.mavlink_id = static_cast<std::uint32_t>(in.mavlink_id);
       m.crc_extra = static_cast<std::uint8_t>(in.crc_extra);
