@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from giljabi.stack import Stack
 from giljabi.types import GiljabiError
+from giljabi_drivers.can_frames import ERROR
 from giljabi_drivers.contract import Received
 from giljabi_drivers.transport import open_transport
 from giljabi_drivers.transport_base import Transport
@@ -97,16 +98,20 @@ class HilLockStep(LockStep):
         for name, transport in self.transports.items():
             chunks, carried = sent.get(name, ()), self.carried[name]
             self._arrived.setdefault(name, []).extend(self.lines[name].read())  # and a TCP line takes its client
-            if transport.problem or name in self._gone:
+            is_can = self.simulation.peers[name].wire is Wire.CAN
+            # A CAN controller that is off the bus still hears itself say so, and that it is back.
+            if (transport.problem and not is_can) or name in self._gone:
                 carried.lost_in += len(chunks)
                 got = transport.read(now)  # sees that it hung up, and opens it again when it is time
             else:
                 got = self._read_in(now, name, chunks)
+            # The kernel's stamps are of the wall's time, ours stands still while bytes are under way.
+            got = [r if r.t == now else replace(r, t=now) for r in got]
             carried.bytes_in += sum(len(r.data) for r in got)
             carried.messages_in += len(chunks) if got else 0
             if got:
                 received[name] = got
-                self._note(now, name, False, [Chunk(r.data, r.can_id) for r in got])
+                self._note(now, name, False, [Chunk(r.data, r.can_id, bool(r.flags & ERROR)) for r in got])
             self._follow(now, name)
         return received
 
@@ -131,14 +136,16 @@ class HilLockStep(LockStep):
         is_open = not self.transports[name].problem
         if is_open != self._open[name]:
             self._open[name] = is_open
-            self.stack.set_device(name, is_open, now)
+            why = self.transports[name].problem if self.transports[name].fileno() >= 0 else ""
+            self.stack.set_device(name, is_open, now, why)
 
     # --- to the devices -----------------------------------------------------------------------------
 
     def _outwards(self, now: float, frames: Sequence[tuple[str, bytes]]) -> None:
         expected: dict[str, int] = {}
         for name, data in frames:
-            taken, carried = self.transports[name].write(data), self.carried[name]
+            transport, carried = self.transports[name], self.carried[name]
+            taken = transport.write(data) if transport.command_fd() >= 0 else 0
             if taken == 0:
                 carried.refused_out += 1
                 continue

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from giljabi.stack import Stack
 from giljabi.types import Origin
+from giljabi_drivers.can_frames import ERROR, EXTENDED
+from giljabi_drivers.can_state import BusState
 from giljabi_drivers.contract import Received
 from giljabi_drivers.transport_base import FIRST_RETRY_S, LAST_RETRY_S
 from giljabi_sim.expressions import Value
@@ -101,6 +103,7 @@ class LockStep:
         self._rate = max(self.stack.base_rate_hz, 20.0)
         self._to_stack, self._to_devices = _Wires(latency), _Wires(latency)
         self._plugs = {name: _Plug() for name, peer in self.simulation.peers.items() if peer.wire is not Wire.CAN}
+        self._buses = {name: BusState() for name, p in self.simulation.peers.items() if p.wire is Wire.CAN}
         self._armed_once = False
         self._arm_tick = 0
         self._reasons: Sequence[str] = ()
@@ -147,14 +150,18 @@ class LockStep:
                 self._to_stack.put(now, device, chunk)
         received: dict[str, list[Received]] = {}
         for device, chunks in self._to_stack.take(now).items():
-            received[device] = [Received(now, c.data, c.can_id, flags=c.can_id > STANDARD_ID) for c in chunks]
+            received[device] = [Received(now, c.data, c.can_id, flags=_flags(c)) for c in chunks]
+            bus = self._buses.get(device)
+            if bus is not None and bus.take(received[device]):
+                self.stack.set_device(device, not bus.off, now, bus.problem())
             self._note(now, device, False, chunks)
         return received
 
     def _outwards(self, now: float, frames: Sequence[tuple[str, bytes]]) -> None:
         """What drivers and guard sent, on its way to the devices."""
         for device, data in frames:
-            if device in self._plugs and not self._plugs[device].is_open:
+            plug, bus = self._plugs.get(device), self._buses.get(device)
+            if (plug is not None and not plug.is_open) or (bus is not None and bus.off):
                 continue
             chunk = self._unframe(device, data)
             self._to_devices.put(now, device, chunk)
@@ -207,6 +214,11 @@ class LockStep:
             out["position_error"] = math.hypot(latest.odom.position[0] - own.x, latest.odom.position[1] - own.y)
             out["heading_error_deg"] = abs(math.degrees(math.remainder(latest.odom.yaw - own.yaw, 2.0 * math.pi)))
         return out
+
+
+def _flags(c: Chunk) -> int:
+    """Received.flags of a chunk."""
+    return EXTENDED * (c.can_id > STANDARD_ID) | ERROR * c.is_error
 
 
 def run_scenario(scenario: Scenario, recorder: Recorder | None = None) -> Result:

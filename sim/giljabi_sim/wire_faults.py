@@ -16,6 +16,8 @@ from giljabi_sim.noise import generator
 from giljabi_sim.peers.contract import Chunk
 
 SENTENCE = re.compile(rb"[^\n]*\n|[^\n]+")
+# Error frames of the kernel (linux/can/error.h): CAN_ERR_BUSOFF and CAN_ERR_RESTARTED.
+BUS_OFF, RESTARTED = Chunk(bytes(8), 0x040, is_error=True), Chunk(bytes(8), 0x100, is_error=True)
 SENTENCE_STARTS = (b"$", b"!", b"\\")
 Lines = dict[str, list[Chunk]]  # chunks by driver
 
@@ -57,6 +59,7 @@ class _Stage:
     way: str
     held: deque[tuple[float, _Unit]] = field(default_factory=deque)
     last: dict[bytes | int, Chunk] = field(default_factory=dict)
+    was_on: bool = False
     _rng: object = None
 
     def __post_init__(self) -> None:
@@ -67,6 +70,9 @@ class _Stage:
         """Messages of this moment in, messages that come out now."""
         self.tally.began |= active
         out: list[_Unit] = []
+        if self.fault.what == "bus_off" and self.way == "from_device" and active != self.was_on:
+            self.was_on = active  # the controller says so, whatever is on the bus
+            out.append(_Unit(BUS_OFF if active else RESTARTED, (self.number,)))
         if self.fault.what == "delay":
             self._release(now, out)
         for u in units:
@@ -194,9 +200,9 @@ class WireFaults:
                 sent.pop(name, None)
         return sent
 
-    def gone(self, t: float, what: str = "unplug") -> frozenset[str]:
-        """Drivers whose line is unplugged (or whose bus is off) at t."""
-        return frozenset(f.where for f in self._faults.values() if f.what == what and _is_on(f, t))
+    def gone(self, t: float) -> frozenset[str]:
+        """Drivers whose line is unplugged at t."""
+        return frozenset(f.where for f in self._faults.values() if f.what == "unplug" and _is_on(f, t))
 
     def row(self, number: int, t_end: float) -> dict[str, object]:
         """One row of the report: what it met, and what was wrong when that was nothing."""

@@ -258,7 +258,9 @@ class CanLine:
 
         taken = 0
         for c in chunks:
-            message = Message(arbitration_id=c.can_id, data=c.data, is_extended_id=c.can_id > 0x7FF)
+            message = Message(
+                arbitration_id=c.can_id, data=c.data, is_extended_id=c.can_id > 0x7FF, is_error_frame=c.is_error
+            )
             with contextlib.suppress(OSError):
                 self._out.sendto(self._pack(message), self._group)
                 taken += 1

@@ -132,10 +132,10 @@ class Stack:
         """Hands the guard polygons in map to stay inside."""
         self.guard.set_fences(fences)
 
-    def set_device(self, device: str, is_open: bool, now: float) -> None:
-        """Says that a device is open or gone; one that takes no commands is not the guard's affair."""
+    def set_device(self, device: str, is_open: bool, now: float, why: str = "") -> None:
+        """Says that a device is open or gone, and why; one that takes no commands is not the guard's affair."""
         if device in self._commanded:
-            self.guard.set_device(device, is_open, now)
+            self.guard.set_device(device, is_open, now, why)
 
     def arm(self, now: float) -> Sequence[str]:
         """Arms the guard; returns the reasons against it, empty when armed."""

@@ -46,6 +46,7 @@ def hil(folder: Path, *args: Any, **kwargs: Any) -> Iterator[HilLockStep]:
         ("ship_straight", [NOISE.format("bridge"), "what=garbage where=bridge begin=15 end=20 every=3"]),
         ("car_straight", [NOISE.format("vehicle"), "what=delay where=receiver begin=5 delay_s=0.2"]),
         ("ship_straight", ["what=unplug where=bridge begin=10 end=14"]),
+        ("car_straight", ["what=bus_off where=vehicle begin=6 end=6.5"]),
     ],
 )
 @pytest.mark.parametrize("seed", [1, 2])

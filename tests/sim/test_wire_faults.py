@@ -105,14 +105,39 @@ def test_garbage_stands_between_sentences() -> None:
     assert len(out[0][0].data) == 8
 
 
-@pytest.mark.parametrize("what", ["unplug", "bus_off"])
-def test_a_line_that_is_gone_carries_nothing_either_way(what: str) -> None:
-    wire = WireFaults([Fault.model_validate({"what": what, "where": "d", "begin": 1.0, "end": 2.0})], 1)
+def test_a_line_that_is_gone_carries_nothing_either_way() -> None:
+    wire = WireFaults([Fault.model_validate({"what": "unplug", "where": "d", "begin": 1.0, "end": 2.0})], 1)
     for t, there in ((0.0, True), (1.0, False), (1.9, False), (2.0, True)):
         assert ("d" in wire.from_devices(t, t, {"d": frames(1)})) == there
         assert ("d" in wire.to_devices(t, t, {"d": frames(1)})) == there
-        assert (wire.gone(t, what) == frozenset()) == there
+        assert (wire.gone(t) == frozenset()) == there
     assert wire.tallies[0].changed == 4
+
+
+def test_a_controller_off_the_bus_says_so_and_that_it_is_back() -> None:
+    wire = WireFaults([Fault.model_validate({"what": "bus_off", "where": "d", "begin": 1.0, "end": 2.0})], 1)
+    got = [wire.from_devices(t, t, {"d": frames(1)})["d"] for t in (0.0, 1.0)]
+    assert [(c.can_id, c.is_error) for c in got[0]] == [(0x25, False)]
+    assert [(c.can_id, c.is_error) for c in got[1]] == [(0x40, True)]  # CAN_ERR_BUSOFF, and no frame beside it
+    assert wire.to_devices(1.5, 1.5, {"d": frames(1)}) == {}
+    assert "d" not in wire.from_devices(1.5, 1.5, {"d": frames(1)})
+    back = wire.from_devices(2.0, 2.0, {"d": frames(1)})["d"]
+    assert [(c.can_id, c.is_error) for c in back] == [(0x100, True), (0x25, False)]  # CAN_ERR_RESTARTED
+
+
+def test_bus_off_ends_auto_within_a_tenth_of_a_second_and_only_arming_helps() -> None:
+    from giljabi_sim.hil_trace import Trace
+    from giljabi_sim.lockstep import LockStep
+
+    trace = Trace()
+    fault = ["what=bus_off where=vehicle begin=6 end=6.5"]
+    loop = LockStep(load_scenario("car_straight", ["duration_s=12"], faults=fault), trace)
+    loop.run()
+    assert [m for _, m, _ in trace.modes] == ["standby", "auto", "minimum_risk"]
+    t, _, reasons = trace.modes[-1]
+    assert 6.0 <= t < 6.1
+    assert any("bus-off" in r for r in reasons), reasons
+    assert loop.simulation.world.own.speed < 2.0
 
 
 def test_directions_are_kept_apart() -> None:

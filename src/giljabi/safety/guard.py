@@ -112,9 +112,9 @@ class Guard:
         """Polygons in map [m] to stay inside; BadInputError for what is none, or while a source leads."""
         take_fences(self._core.set_fences, fences)
 
-    def set_device(self, device: str, open_: bool, now: float) -> None:
-        """Says that a device is open or gone; KeyError when no encode table is for it."""
-        self._core.set_device(device, open_, now)
+    def set_device(self, device: str, open_: bool, now: float, why: str = "") -> None:
+        """Says that a device is open or gone, and why; KeyError when no encode table is for it."""
+        self._core.set_device(device, open_, now, why)
 
     def arm(self, now: float) -> list[str]:
         """Arms and returns [], or returns every reason why not; also the way out of minimum_risk and stopped."""
