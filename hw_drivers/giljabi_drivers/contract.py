@@ -45,9 +45,9 @@ class DriverStats:
         if n > 0:
             self.rejected[reason] = self.rejected.get(reason, 0) + n
 
-    def flag(self, remark: str) -> None:
+    def flag(self, remark: str, n: int = 1) -> None:
         """Counts a message that was accepted with a remark."""
-        self.flagged[remark] = self.flagged.get(remark, 0) + 1
+        self.flagged[remark] = self.flagged.get(remark, 0) + n
 
 
 class Authority(Protocol):

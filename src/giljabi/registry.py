@@ -33,6 +33,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "can": "giljabi_drivers.can:CanDriver",
         "nmea2000": "giljabi_drivers.nmea2000:Nmea2000Driver",
         "mavlink": "giljabi_drivers.mavlink:MavlinkDriver",
+        "vectornav": "giljabi_drivers.vectornav:VectorNavDriver",
+        "xsens": "giljabi_drivers.xsens:XsensDriver",
     },
 }
 

@@ -18,10 +18,18 @@ __all__ = ["Chunk", "Peer", "Wire", "build_peers"]
 def _kinds() -> dict[str, Callable[..., Peer]]:
     from giljabi_sim.peers.ais import AisPeer
     from giljabi_sim.peers.can import CanPeer
+    from giljabi_sim.peers.imu import VectorNavPeer, XsensPeer
     from giljabi_sim.peers.nmea import NmeaPeer
     from giljabi_sim.peers.nmea2000 import Nmea2000Peer
 
-    return {"nmea": NmeaPeer, "ais": AisPeer, "can": CanPeer, "nmea2000": Nmea2000Peer}
+    return {
+        "nmea": NmeaPeer,
+        "ais": AisPeer,
+        "can": CanPeer,
+        "nmea2000": Nmea2000Peer,
+        "vectornav": VectorNavPeer,
+        "xsens": XsensPeer,
+    }
 
 
 def build_peers(platform: Platform, world: World, actors: Sequence[Actor], seed: int) -> dict[str, Peer]:
