@@ -18,7 +18,7 @@ from giljabi.yaml_file import Strict
 from giljabi_drivers.contract import DriverStats
 from giljabi_drivers.sensors import SensorWatch
 
-RATE_MAX, FORCE_MAX = 100.0, 1000.0  # rad/s, m/s^2; no device on a vehicle measures more
+RATE_MAX, FORCE_MAX = 60.0, 400.0  # rad/s, m/s^2; no device on a vehicle feels more
 Vector = Sequence[float]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import can
+import marine_targets
 
 from giljabi.platform import share_dir
 from giljabi_drivers.can_frames import pack_msgpack, pack_socketcan
@@ -100,7 +101,7 @@ def seeds(name: str, data_dir: Path | None) -> list[bytes]:
     if name in ("platform_file", "scenario_file"):
         return list(files(f"{name.removesuffix('_file')}s/*.yaml"))
     own = {"ais": ais, "can_driver": can_driver, "can_datagram": can_datagram, "recording": recording, "dbc": dbc}
-    return list(own[name](data_dir)) if name in own else []
+    return list(own[name](data_dir)) if name in own else marine_targets.seeds(name)
 
 
 if __name__ == "__main__":  # usage: python tests/fuzz/seeds.py TARGET FOLDER [RECORDINGS]

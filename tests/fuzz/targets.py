@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import marine_targets
 import numpy as np
 
 from giljabi.platform import load_platform
@@ -212,4 +213,5 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "dbc": dbc,
     "platform_file": platform_file,
     "scenario_file": scenario_file,
+    **marine_targets.targets(drive),
 }
