@@ -6,9 +6,9 @@ usage: python benchmarks/rotorpy_track.py [--vehicle hummingbird] [--path lemnis
 Needs `pip install rotorpy`. Both controllers get RotorPy's state (no noise), fly the same path from the same start (on
 the path, at its speed) and are held for a period, as RotorPy does. Ours is told the vehicle's parameter dictionary, as
 RotorPy's is. `solve` is the time of one control tick's optimisation: references, linearization, factorization and
-feedback, in thread CPU time; `solve_wall_p99_us` is by the clock on the wall, where other processes on the core count. Paths of RotorPy's own are sampled before the
-flight. The wind blows towards +x unless --wind-direction says otherwise; --turbulence adds our own Dryden gusts,
-since RotorPy's need PyTorch.
+feedback, in thread CPU time; `solve_wall_p99_us` is by the clock on the wall, where other processes on the core count.
+Paths of RotorPy's own are sampled before the flight. The wind blows towards +x unless --wind-direction says otherwise;
+--turbulence adds our own Dryden gusts, since RotorPy's need PyTorch.
 """
 
 from __future__ import annotations
