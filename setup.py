@@ -162,9 +162,13 @@ setup(
     },
     packages=[
         "giljabi",
-        *(f"giljabi.{p}" for p in ("estimation", "perception", "planning", "control", "safety", "ros", "operator")),
+        *(
+            f"giljabi.{p}"
+            for p in ("estimation", "perception", "planning", "control", "safety", "walking", "ros", "operator")
+        ),
         "giljabi_drivers",
         "giljabi_sim",
+        "giljabi_sim.humanoid",
         "giljabi_sim.peers",
     ],
     package_data={"giljabi": ["py.typed", "*.pyi", "_core/*.pyi", "operator/static/*"]},
@@ -194,6 +198,7 @@ setup(
         "ros": [f"{r}; {ROS_ON_PYPI}" for r in ROS],
         "operator": ["starlette>=0.37", "uvicorn>=0.27"],
         "mf4": ["asammdf"],
+        "humanoid": ["mujoco>=3.2"],  # kinematics of walkers, and their contact dynamics in simulation; Apache-2.0
         # benchmarks/rotorpy_track.py: an independent simulator of multirotors; benchmarks/servo.py: other servo libraries
         "bench": ["rotorpy>=3.0", "dynamixel-sdk", "rustypot"],
         # The makers' own libraries, at the other end of the servo tests.
@@ -218,6 +223,7 @@ setup(
             "cmeel-eigen>=3.4",
             "playwright",
             "casadi",
+            "mujoco>=3.2",
             "piqp",
             "xmlschema",  # tests hold the JUnit report against a schema
         ],

@@ -1,0 +1,1 @@
+"""Simulated walkers: contact dynamics by MuJoCo, servos, inertial sensor."""

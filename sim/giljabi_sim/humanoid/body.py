@@ -1,0 +1,171 @@
+"""A walker in MuJoCo's contact dynamics, with its servos and its inertial sensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import mujoco
+import numpy as np
+
+from giljabi.types import Array
+from giljabi.walking.walker_file import WalkerFile
+from giljabi_sim.humanoid.servos import ServoBank, ServoFaults
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What the robot stands on."""
+
+    slope: float = 0.0  # rad, upwards in x
+    friction: float | None = None  # instead of the MJCF's
+    steps: tuple[tuple[float, float, float], ...] = ()  # from x, to x, height [m]: boards across the way
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A force on the base."""
+
+    start: float  # s
+    duration: float  # s
+    force: tuple[float, float, float]  # N, world
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One run's surroundings and faults."""
+
+    ground: Ground = field(default_factory=Ground)
+    servos: ServoFaults = field(default_factory=ServoFaults)
+    pushes: tuple[Push, ...] = ()
+    gyro_noise: float = 0.005  # rad/s, each sample
+    gyro_bias: float = 0.01
+    acceleration_noise: float = 0.08  # m/s^2
+    acceleration_bias: float = 0.05
+
+
+class SimulatedBody:
+    """The robot; time moves by `advance`."""
+
+    def __init__(self, file: WalkerFile, world: World, seed: int) -> None:
+        self.file, self.world = file, world
+        w = file.walker
+        self.model = _model(file, world)
+        self.data = mujoco.MjData(self.model)
+        m = self.model
+        self._rng = np.random.default_rng(seed)
+        joints = [m.joint(j).id for j in w.joints]
+        self._qpos = np.array([m.jnt_qposadr[j] for j in joints])
+        self._base = m.body(w.base).id
+        self._ctrl = np.array([_actuator(m, j, file) for j in joints])
+        self._set_gains()
+        self._gyro, self._accelerometer = (_sensor(m, kind, w.imu.site, file) for kind in ("GYRO", "ACCELEROMETER"))
+        self.servos = ServoBank(len(joints), w.servos.ticks_per_turn, self._rng, world.servos)
+        self._bias = [self._rng.normal(0.0, s, 3) for s in (world.gyro_bias, world.acceleration_bias)]
+        self._soles = [m.body(f.body).id for f in (w.left_foot, w.right_foot)]
+        self._feet = (w.left_foot, w.right_foot)
+
+    def _set_gains(self) -> None:
+        """Gains of the file, with the run's error, where the MJCF has position servos."""
+        s, m = self.file.walker.servos, self.model
+        for joint, i in zip(self.file.walker.joints, self._ctrl, strict=True):
+            kp = s.gains.get(joint, s.gain) * self.world.servos.gain_factor
+            m.actuator_gainprm[i, 0], m.actuator_biasprm[i, 1] = kp, -kp
+
+    def place(self, q: Array) -> None:
+        """Stands at the origin with joints q (n,), the lower sole on the ground, servos holding."""
+        m, d = self.model, self.data
+        mujoco.mj_resetData(m, d)
+        d.qpos[self._qpos] = q
+        d.qpos[:3] = 0.0
+        mujoco.mj_kinematics(m, d)
+        lowest = min(self._sole(i)[2] for i in (0, 1))
+        middle = (self._sole(0) + self._sole(1)) / 2
+        d.qpos[0] -= middle[0]
+        d.qpos[1] -= middle[1]
+        d.qpos[2] += 0.001 - lowest
+        self.servos.target = q.copy()
+        mujoco.mj_forward(m, d)
+
+    def _sole(self, side: int) -> Array:
+        b = self._soles[side]
+        return np.asarray(self.data.xpos[b] + self.data.xmat[b].reshape(3, 3) @ np.array(self._feet[side].centre))
+
+    @property
+    def now(self) -> float:
+        """s since the start."""
+        return float(self.data.time)
+
+    def advance(self, until: float) -> None:
+        """Moves to `until`, targets reaching the servos as they arrive."""
+        m, d = self.model, self.data
+        while d.time < until - m.opt.timestep / 2:
+            target = self.servos.at(d.time)
+            if target is not None:
+                d.ctrl[self._ctrl] = target
+            force = d.xfrc_applied[self._base]
+            force[:3] = 0.0
+            for p in self.world.pushes:
+                if p.start <= d.time < p.start + p.duration:
+                    force[:3] += p.force
+            mujoco.mj_step(m, d)
+
+    def inertial(self) -> tuple[Array, Array]:
+        """Gyro (3,) rad/s and specific force (3,) m/s^2 as the sensor tells them."""
+        w, factor = self.world, self.world.servos.noise_factor
+        gyro = self.data.sensordata[self._gyro : self._gyro + 3] + self._bias[0]
+        force = self.data.sensordata[self._accelerometer : self._accelerometer + 3] + self._bias[1]
+        return (
+            gyro + self._rng.normal(0.0, w.gyro_noise * factor, 3),
+            force + self._rng.normal(0.0, w.acceleration_noise * factor, 3),
+        )
+
+    def joints(self) -> Array:
+        """Positions (n,) as the servos tell them."""
+        return self.servos.tell(self.now, self.data.qpos[self._qpos])
+
+    # --- the truth, for judges only ---------------------------------------------------------------------
+
+    @property
+    def pose(self) -> tuple[Array, float, float]:
+        """Base position (3,), yaw, and the angle between its z and up."""
+        r = self.data.xmat[self._base].reshape(3, 3)
+        tilt = float(np.arccos(np.clip(r[2, 2], -1.0, 1.0)))
+        return self.data.xpos[self._base].copy(), float(np.arctan2(r[1, 0], r[0, 0])), tilt
+
+
+def _model(file: WalkerFile, world: World) -> mujoco.MjModel:
+    spec = mujoco.MjSpec.from_file(str(file.model_path))
+    g = world.ground
+    tilt = [np.cos(g.slope / 2), 0.0, -np.sin(g.slope / 2), 0.0]
+    for geom in spec.geoms:
+        if geom.type == mujoco.mjtGeom.mjGEOM_PLANE:
+            geom.quat = tilt
+    for start, end, height in g.steps:
+        spec.worldbody.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_BOX, size=[(end - start) / 2, 2.0, height / 2], contype=1, conaffinity=0,
+            pos=[(start + end) / 2, 0.0, height / 2], rgba=[0.5, 0.4, 0.3, 1.0],
+        )  # fmt: skip
+    model = spec.compile()
+    if g.friction is not None:
+        model.geom_friction[:, 0] = g.friction
+    return model
+
+
+def _actuator(model: mujoco.MjModel, joint: int, file: WalkerFile) -> int:
+    for i in range(model.nu):
+        if model.actuator_trntype[i] == mujoco.mjtTrn.mjTRN_JOINT and model.actuator_trnid[i, 0] == joint:
+            return i
+    name = model.joint(joint).name
+    raise file.error(
+        f"{file.walker.model} has no actuator on joint '{name}'; a position servo is expected", "joints", name
+    )
+
+
+def _sensor(model: mujoco.MjModel, kind: str, site: str, file: WalkerFile) -> int:
+    for i in range(model.nsensor):
+        if (
+            model.sensor_type[i] == getattr(mujoco.mjtSensor, f"mjSENS_{kind}")
+            and model.sensor(i).objid == model.site(site).id
+        ):
+            return int(model.sensor_adr[i])
+    raise file.error(f"{file.walker.model} has no {kind.lower()} at site '{site}'; one is expected", "imu", "site")

@@ -1,0 +1,108 @@
+"""The fast loop of a walker: what its sensors say in, position targets of its servos out, once a tick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from giljabi.types import Array
+from giljabi.walking.base_estimation import BaseEstimator
+from giljabi.walking.footsteps import Foothold, Velocity
+from giljabi.walking.gait import Gait, Measured
+from giljabi.walking.kinematics import Kinematics
+from giljabi.walking.walker_file import WalkerFile
+from giljabi.walking.wholebody import Contact, Targets, WholeBody, yaw_rotation
+
+SETTLE_S = 1.0  # s that the first posture is held
+REST_S = 1.4  # s after which it may walk
+
+
+@dataclass(frozen=True, slots=True)
+class Senses:
+    """One tick's measurements, SI, sensor axes of the IMU."""
+
+    gyro: Array  # (3,) rad/s
+    acceleration: Array  # (3,) m/s^2, specific force
+    joints: Array  # (n,) rad, in the file's order
+
+
+class Chain:
+    """Estimator, gait, whole-body control; no clock, no I/O."""
+
+    def __init__(self, file: WalkerFile) -> None:
+        self.file = file
+        w = file.walker
+        self.estimator = BaseEstimator(Kinematics(file))
+        self.body = WholeBody(Kinematics(file))
+        self.dt = 1.0 / w.rate_hz
+        self.gait: Gait | None = None
+        self.targets: Targets | None = None
+        k = self.body.kinematics
+        self.joint_names = k.joint_names
+        self.start_joints = self._crouch(k)
+        self.contact = Contact(k, 0.0)
+        self._command = self.start_joints.copy()
+        self._ticks = 0
+        self._mean = np.zeros((2, 3))
+
+    def _crouch(self, k: Kinematics) -> Array:
+        """Joints that stand at the gait's height, feet side by side."""
+        g = self.file.walker.gait
+        k.set(np.zeros(3), np.array([1.0, 0, 0, 0]), k.nominal)
+        feet = [np.array([0.0, s * g.width / 2, 0.0]) for s in (1, -1)]
+        level = yaw_rotation(0.0)
+        self.targets = Targets(
+            np.array([0.0, 0.0, g.height]), feet, [level, level], level, k.nominal, np.zeros((2, 18))
+        )
+        error = self.body.solve(self.targets, 40)
+        if error > 1e-3:
+            raise self.file.error(
+                f"height {g.height} m and width {g.width} m cannot be reached ({1e3 * error:.1f} mm or mrad are left);"
+                " a height that leaves the knees bent is expected", "gait", "height"
+            )  # fmt: skip
+        return np.asarray(k.q.copy())
+
+    def step(self, senses: Senses, wanted: Velocity) -> Array:
+        """Position targets (n,) rad."""
+        e = self.estimator
+        self._ticks += 1
+        if self.gait is None:
+            if not self._settled(senses):
+                return self.start_joints
+            e.start(self._mean[0], self._mean[1], senses.joints)
+            self.gait = Gait(self.file.walker, [self._seen(0), self._seen(1)])
+        e.step(self.dt, senses.gyro, senses.acceleration, senses.joints, self.gait.share_left)
+        if self._ticks * self.dt < REST_S:
+            wanted = Velocity()
+        omega = self.gait.pendulum.omega
+        divergent = e.com[:2] + e.velocity[:2] / omega
+        self.targets = self.gait.step(self.dt, wanted, Measured(divergent, (self._seen(0), self._seen(1))))
+        if self.gait.landed is not None:
+            e.anchor(self.gait.landed, 0.0)
+        self.body.solve(self.targets)
+        return self._through_servos()
+
+    def _settled(self, senses: Senses) -> bool:
+        """Whether the robot has stood long enough to know which way is up: means over the second half of `SETTLE_S`."""
+        count = round(SETTLE_S * self.file.walker.rate_hz / 2)
+        if self._ticks > count:
+            self._mean += np.stack([senses.gyro, senses.acceleration]) / count
+        return self._ticks >= 2 * count
+
+    def _through_servos(self) -> Array:
+        """Targets that make the servos' gains give the torque the plan needs."""
+        assert self.gait is not None
+        k = self.body.kinematics
+        rates = self.body.rates
+        torque = self.contact.torque(rates, self.gait.share_left)
+        torque += k.damping * rates[0, k.dof] + k.armature * rates[1, k.dof]
+        step = self.file.walker.servos.rate_max * self.dt
+        command = np.clip(k.q + torque / k.gain, k.lower, k.upper)
+        self._command = np.clip(command, self._command - step, self._command + step)
+        return np.asarray(self._command)
+
+    def _seen(self, side: int) -> Foothold:
+        """Where the estimator sees a foot."""
+        xyz, rotation = self.estimator.kinematics.sole(side)
+        return Foothold(xyz[:2].copy(), float(np.arctan2(rotation[1, 0], rotation[0, 0])))

@@ -1,0 +1,98 @@
+"""Footsteps from a velocity command: where the next foot goes, inside what the legs reach."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from giljabi.types import Array
+from giljabi.walking.walker_file import Gait
+
+LEFT, RIGHT = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Foothold:
+    """Middle of a sole on the ground."""
+
+    xy: Array  # (2,) m
+    yaw: float  # rad
+
+    def seen(self, xy: Array) -> Array:
+        """A point (2,) of the ground in this foothold's axes."""
+        return turn(xy - self.xy, -self.yaw)
+
+    def at(self, xy: Array) -> Array:
+        """A point (2,) of this foothold's axes on the ground."""
+        return np.asarray(self.xy + turn(xy, self.yaw))
+
+
+@dataclass(frozen=True, slots=True)
+class Velocity:
+    """What the robot should do: m/s forward and to the left, rad/s to the left."""
+
+    forward: float = 0.0
+    side: float = 0.0
+    turn: float = 0.0
+
+    @property
+    def still(self) -> bool:
+        """Nothing to walk for."""
+        return abs(self.forward) < 1e-3 and abs(self.side) < 1e-3 and abs(self.turn) < 1e-3
+
+
+def turn(v: Array, yaw: float) -> Array:
+    """A vector (2,) turned by yaw."""
+    c, s = math.cos(yaw), math.sin(yaw)
+    return np.array([c * v[0] - s * v[1], s * v[0] + c * v[1]])
+
+
+def outward(side: int) -> float:
+    """+1 for the left foot, -1 for the right: the direction away from the other."""
+    return 1.0 if side == LEFT else -1.0
+
+
+class Footsteps:
+    """Chains of footholds for one gait."""
+
+    def __init__(self, gait: Gait) -> None:
+        self.gait = gait
+
+    def next(self, stance: Foothold, side: int, command: Velocity, heading: float | None = None) -> Foothold:
+        """Where foot `side` goes from `stance` (the other foot) for one step of the commanded velocity.
+
+        heading: rad that the robot should have there; without it the stance foot's and the commanded turn.
+        """
+        g = self.gait
+        out = outward(side)
+        bend = command.turn * g.step_time if heading is None else wrap(heading - stance.yaw)
+        bend = max(-g.turn_max, min(g.turn_max, bend))
+        forward = command.forward * g.step_time
+        lateral = command.side * g.step_time
+        lateral = 2.0 * lateral if lateral * out > 0.0 else 0.0  # the leading foot opens, the other closes
+        middle = turn(np.array([forward, out * g.width / 2 + lateral]), bend / 2)
+        place = middle + turn(np.array([0.0, out * g.width / 2]), bend)
+        return Foothold(stance.at(self.reach(place, side)), stance.yaw + bend)
+
+    def reach(self, place: Array, side: int) -> Array:
+        """The nearest place (2,), in the stance foot's axes, that foot `side` can go to without touching the other."""
+        g = self.gait
+        out = outward(side)
+        x = max(-g.length_max, min(g.length_max, float(place[0])))
+        y = out * max(g.width_min, min(g.width + g.side_max, out * float(place[1])))
+        return np.array([x, y])
+
+    def chain(self, stance: Foothold, first: Foothold, side: int, command: Velocity, count: int) -> list[Foothold]:
+        """`first` (of foot `side`, beside `stance`) and the `count` - 1 footholds after it."""
+        out = [first]
+        while len(out) < count:
+            side = RIGHT if side == LEFT else LEFT
+            out.append(self.next(out[-1], side, command))
+        return out
+
+
+def wrap(angle: float) -> float:
+    """An angle in (-pi, pi]."""
+    return math.atan2(math.sin(angle), math.cos(angle))

@@ -1,0 +1,236 @@
+"""The gait: which foot stands, where the other goes, and what the body should do at each tick."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from giljabi.types import Array
+from giljabi.walking.footsteps import LEFT, RIGHT, Foothold, Footsteps, Velocity, turn, wrap
+from giljabi.walking.pendulum import Pendulum, Support
+from giljabi.walking.stepping import StepAdjustment
+from giljabi.walking.swing import Swing
+from giljabi.walking.walker_file import Walker
+from giljabi.walking.wholebody import Targets, yaw_rotation
+
+AHEAD = 4  # footholds planned
+SETTLE = 0.5  # s in which the plan forgets where a foot came down beside its target
+SPEED_SLEW = 0.4  # m/s^2 and rad/s^2, of the command
+ALIGNED = 0.2  # of the longest step: so far one foot may be ahead of the other when the robot stops
+UNDER_WAY = 4  # strides after which the commanded way counts
+TRACK_GAIN = 1.0  # 1/s, of the distance between where the command would have led and the feet
+TRACK_SPEED = 0.05  # m/s that this adds at most
+
+
+@dataclass(slots=True)
+class Stride:
+    """From one touchdown to the next: both feet stand for `double`, then `side` swings to `target`."""
+
+    side: int
+    double: float
+    duration: float
+    zmp_from: Array
+    nominal: Foothold
+    target: Foothold
+    number: int = 0  # since it stood
+    t: float = 0.0
+    swing: Swing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the gait takes from the estimator."""
+
+    divergent: Array  # (2,) m
+    soles: tuple[Foothold, Foothold]  # where the feet are, in odom
+
+
+class Gait:
+    """One `step` a tick: measured state in, targets of the body out."""
+
+    def __init__(self, walker: Walker, soles: list[Foothold]) -> None:
+        g = walker.gait
+        self.walker, self.gait = walker, g
+        self.steps = Footsteps(g)
+        half = np.array([walker.left_foot.half_length, walker.left_foot.half_width])
+        self.pendulum = Pendulum(g.height, half, g.margin)
+        self.adjustment = StepAdjustment(self.steps, self.pendulum.omega, half - g.margin)
+        self.soles = list(soles)
+        self._offset = [np.zeros(3), np.zeros(3)]  # x, y, yaw by which the plan still differs from where a foot stands
+        self.stride: Stride | None = None
+        self.command = Velocity()  # as it is followed: slewed
+        self.stepped = Velocity()  # with what brings the feet back to the commanded way
+        self.heading = soles[LEFT].yaw
+        self.landed: int | None = None  # foot that came down at this tick
+        self.posture = np.array(list(walker.joints.values()))
+        self.pendulum.rest(self._middle())
+        self.way = self._middle()  # (2,) where the command leads
+
+    # --- one tick ---------------------------------------------------------------------------------------
+
+    def step(self, dt: float, wanted: Velocity, measured: Measured) -> Targets:
+        """Moves on by dt."""
+        self.landed = None
+        self.command = self._slew(wanted, dt)
+        self.heading += self.command.turn * dt
+        self._track(dt)
+        if self.stride is None and not self.command.still:
+            self._start(measured)
+        if self.stride is not None:
+            self._stride(dt, self.stride, measured)
+        support = self._support()
+        self.pendulum.follow(measured.divergent, min(1.0, self.gait.feedback * dt))
+        yaw = self._yaw()
+        c, s = math.cos(yaw), math.sin(yaw)
+        v = self.command
+        self.pendulum.step(dt, support, np.array([c * v.forward - s * v.side, s * v.forward + c * v.side]))
+        self._offset = [offset * math.exp(-4.0 * dt / SETTLE) for offset in self._offset]
+        return self._targets(yaw)
+
+    @property
+    def share_left(self) -> float:
+        """Share of the weight on the left foot that the plan asks for."""
+        s = self.stride
+        if s is not None and s.t >= s.double:
+            return 0.0 if s.side == LEFT else 1.0
+        left, right = self.soles[LEFT].xy, self.soles[RIGHT].xy
+        across = left - right
+        return float(np.clip((self.pendulum.zmp - right) @ across / max(float(across @ across), 1e-9), 0.0, 1.0))
+
+    def _slew(self, wanted: Velocity, dt: float) -> Velocity:
+        g, now, step = self.gait, self.command, SPEED_SLEW * dt
+        size = math.hypot(wanted.forward, wanted.side)
+        cut = min(1.0, g.speed_max / size) if size > 0 else 1.0
+
+        def towards(a: float, b: float) -> float:
+            return a + max(-step, min(step, b - a))
+
+        return Velocity(
+            towards(now.forward, cut * wanted.forward),
+            towards(now.side, cut * wanted.side),
+            towards(now.turn, wanted.turn),
+        )
+
+    def _track(self, dt: float) -> None:
+        """Moves the commanded way on, and sets what the next steps do about the feet's distance from it."""
+        if self.stride is None or self.command.still or self.stride.number < UNDER_WAY:
+            self.way, self.stepped = self.pendulum.com.copy(), self.command
+            return
+        v, most = self.command, TRACK_SPEED / TRACK_GAIN
+        self.way = self.way + turn(np.array([v.forward, v.side]), self.heading) * dt
+        off = self.way - self.pendulum.com
+        far = float(np.linalg.norm(off))
+        if far > most:  # pushed: the way comes along
+            off = off * (most / far)
+            self.way = self.pendulum.com + off
+        ahead = turn(off, -self.heading) * TRACK_GAIN
+        self.stepped = Velocity(v.forward + float(ahead[0]), v.side + float(ahead[1]), v.turn)
+
+    # --- strides ----------------------------------------------------------------------------------------
+
+    def _start(self, measured: Measured) -> None:
+        side = LEFT if self.command.side + self.command.turn > 0.0 else RIGHT
+        self._begin(side, self.gait.weight_shift, 0)
+
+    def _begin(self, side: int, double: float, number: int) -> None:
+        """The next stride: `side` swings after `double` seconds."""
+        g = self.gait
+        stance = self.soles[1 - side]
+        nominal = self.steps.next(stance, side, self.stepped, self.heading)
+        duration = double + g.step_time * (1.0 - g.double_support)
+        self.stride = Stride(side, double, duration, self.pendulum.zmp.copy(), nominal, nominal, number)
+
+    def _stride(self, dt: float, s: Stride, measured: Measured) -> None:
+        s.t += dt
+        if s.t >= s.duration:
+            self._land(s, measured)
+            return
+        if s.t < s.double:
+            return
+        stance = self.soles[1 - s.side]
+        if s.swing is None:
+            s.swing = Swing(self.soles[s.side], self.gait.lift)
+        end = self._after(s, s.nominal).divergent(self.pendulum.omega)
+        s.target, left = self.adjustment.adjust(
+            stance, s.side, s.nominal, zmp=self._pressed(1 - s.side), measured=measured.divergent, end=end,
+            left=s.duration - s.t,
+        )  # fmt: skip
+        s.duration = s.t + left
+        s.swing.step(dt, s.t - s.double, s.duration - s.double, s.target)
+        self.soles[s.side] = Foothold(s.swing.xy.copy(), s.swing.yaw)
+
+    def _land(self, s: Stride, measured: Measured) -> None:
+        """The swinging foot stands, where it was measured; the plan comes to it in `SETTLE`."""
+        seen = measured.soles[s.side]
+        planned = s.target
+        self.soles[s.side] = seen
+        self._offset[s.side] = np.array([*(planned.xy - seen.xy), wrap(planned.yaw - seen.yaw)])
+        self.landed = s.side
+        g = self.gait
+        apart = self.soles[1 - s.side].seen(seen.xy)
+        if self.command.still and abs(apart[0]) < ALIGNED * g.length_max:
+            self.stride = None
+        else:
+            self._begin(1 - s.side, g.step_time * g.double_support, s.number + 1)
+
+    # --- support ----------------------------------------------------------------------------------------
+
+    def _middle(self) -> Array:
+        return np.asarray((self._pressed(LEFT) + self._pressed(RIGHT)) / 2)
+
+    def _pressed(self, side: int, foothold: Foothold | None = None) -> Array:
+        """Where the zero-moment point stands on a foot (2,)."""
+        f = self.soles[side] if foothold is None else foothold
+        return f.at(np.array([0.0, -self.gait.zmp_inset if side == LEFT else self.gait.zmp_inset]))
+
+    def _support(self) -> Support:
+        s = self.stride
+        if s is None:
+            apart = self.soles[RIGHT].seen(self.soles[LEFT].xy)
+            return Support(np.zeros(1), self._middle()[None], np.array([self._yaw()]), abs(float(apart[1])) / 2)
+        stance = self._pressed(1 - s.side)
+        part = min(s.t / s.double, 1.0)
+        now = s.zmp_from + part * (stance - s.zmp_from)
+        after = self._after(s, s.target)
+        yaw = self.soles[1 - s.side].yaw
+        left = s.duration - s.t
+        times = np.concatenate([[0.0, max(s.double - s.t, 0.0)], left + after.times])
+        return Support(times, np.concatenate([[now, stance], after.middle]), np.concatenate([[yaw, yaw], after.yaw]))
+
+    def _after(self, s: Stride, target: Foothold) -> Support:
+        """The support from the end of this stride on."""
+        g = self.gait
+        side, times, middle, yaw = s.side, [0.0], [self._pressed(1 - s.side)], [self.soles[1 - s.side].yaw]
+        for foothold in self.steps.chain(self.soles[1 - s.side], target, side, self.stepped, AHEAD):
+            times += [times[-1] + g.step_time * g.double_support, times[-1] + g.step_time]
+            middle += [self._pressed(side, foothold)] * 2
+            yaw += [yaw[-1] + wrap(foothold.yaw - yaw[-1])] * 2
+            side = 1 - side
+        times.append(times[-1] + g.step_time * g.double_support)
+        middle.append((middle[-1] + middle[-3]) / 2)
+        yaw.append(yaw[-1])
+        return Support(np.array(times), np.array(middle), np.array(yaw))
+
+    # --- targets ----------------------------------------------------------------------------------------
+
+    def _yaw(self) -> float:
+        return self.soles[RIGHT].yaw + wrap(self.soles[LEFT].yaw - self.soles[RIGHT].yaw) / 2
+
+    def _targets(self, yaw: float) -> Targets:
+        feet, rotations, rates = [], [], np.zeros((2, 18))
+        swing = None if self.stride is None else self.stride.swing
+        for side in (LEFT, RIGHT):
+            sole, offset, z = self.soles[side], self._offset[side], 0.0
+            if swing is not None and self.stride is not None and self.stride.side == side:
+                z = swing.z
+                at = 6 * side
+                rates[0, at : at + 3] = *swing.velocity, swing.z_velocity
+                rates[1, at : at + 3] = *swing.acceleration, swing.z_acceleration
+            feet.append(np.array([sole.xy[0] + offset[0], sole.xy[1] + offset[1], z]))
+            rotations.append(yaw_rotation(sole.yaw + offset[2]))
+        p = self.pendulum
+        rates[0, 12:14], rates[1, 12:14] = p.velocity, p.acceleration
+        com = np.array([*p.com, self.gait.height])
+        return Targets(com, feet, rotations, yaw_rotation(yaw), self.posture, rates)

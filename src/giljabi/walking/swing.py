@@ -1,0 +1,57 @@
+"""The swinging foot: to a foothold that may still move, off the ground and onto it with little speed."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from giljabi.types import Array
+from giljabi.walking.footsteps import Foothold, wrap
+
+SETTLED = 0.06  # share of the swing at its end in which the foot only comes down
+
+
+class Swing:
+    """One swing; position and velocity go on without a jump when its target moves."""
+
+    def __init__(self, start: Foothold, lift: float) -> None:
+        self._lift = lift
+        self.xy = start.xy.copy()
+        self.velocity = np.zeros(2)
+        self.acceleration = np.zeros(2)
+        self.yaw = start.yaw
+        self._yaw_from = start.yaw
+        self.z = self.z_velocity = self.z_acceleration = 0.0
+
+    def step(self, dt: float, t: float, duration: float, target: Foothold) -> None:
+        """Moves on to time t of the swing (dt since the last), which lasts `duration`."""
+        left = duration * (1.0 - SETTLED) - (t - dt)
+        if left > dt:
+            self._towards(dt, left, target.xy)
+        else:
+            self.xy, self.velocity, self.acceleration = target.xy.copy(), np.zeros(2), np.zeros(2)
+        part = min(max(t / duration, 0.0), 1.0)
+        along = min(part / (1.0 - SETTLED), 1.0)
+        blend = along**3 * (10.0 - 15.0 * along + 6.0 * along**2)
+        self.yaw = self._yaw_from + blend * wrap(target.yaw - self._yaw_from)
+        z, dz, ddz = height(part)
+        self.z, self.z_velocity = self._lift * z, self._lift * dz / duration
+        self.z_acceleration = self._lift * ddz / duration**2
+
+    def _towards(self, dt: float, left: float, target: Array) -> None:
+        """A step along the quintic from the present state to rest at the target in `left` seconds."""
+        d = target - self.xy
+        v, a = self.velocity, self.acceleration
+        c3 = (20 * d - 12 * v * left - 3 * a * left**2) / (2 * left**3)
+        c4 = (-30 * d + 16 * v * left + 3 * a * left**2) / (2 * left**4)
+        c5 = (12 * d - 6 * v * left - a * left**2) / (2 * left**5)
+        self.xy = self.xy + v * dt + a / 2 * dt**2 + c3 * dt**3 + c4 * dt**4 + c5 * dt**5
+        self.velocity = v + a * dt + 3 * c3 * dt**2 + 4 * c4 * dt**3 + 5 * c5 * dt**4
+        self.acceleration = a + 6 * c3 * dt + 12 * c4 * dt**2 + 20 * c5 * dt**3
+
+
+def height(part: float) -> tuple[float, float, float]:
+    """Height of the foot over a swing, 0 to 1 and back, and its two derivatives by `part` (0 to 1)."""
+    x = 2.0 * math.pi * part
+    return 0.5 * (1.0 - math.cos(x)), math.pi * math.sin(x), 2.0 * math.pi**2 * math.cos(x)

@@ -1,0 +1,225 @@
+"""Steps of a walker, each alone: footholds, pendulum, swing, whole body, estimator, the file."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("mujoco", reason="kinematics of walkers: pip install 'giljabi[humanoid]'")
+
+from giljabi.types import BadInputError
+from giljabi.walking.base_estimation import BaseEstimator, quaternion_of, rotation_of
+from giljabi.walking.chain import Chain
+from giljabi.walking.footsteps import LEFT, RIGHT, Foothold, Footsteps, Velocity, turn
+from giljabi.walking.kinematics import Kinematics
+from giljabi.walking.pendulum import Pendulum, Support
+from giljabi.walking.stepping import StepAdjustment
+from giljabi.walking.swing import Swing, height
+from giljabi.walking.walker_file import load_walker
+from giljabi.walking.wholebody import Contact, Targets, WholeBody, yaw_rotation
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = load_walker("small")
+GAIT = SMALL.walker.gait
+FAR = st.floats(-2.0, 2.0)
+
+
+@given(FAR, FAR, FAR, st.sampled_from([LEFT, RIGHT]), st.floats(-3.0, 3.0))
+def test_a_foothold_is_always_within_reach_and_clear_of_the_other_foot(
+    forward: float, side: float, spin: float, foot: int, yaw: float
+) -> None:
+    stance = Foothold(np.array([0.3, -0.2]), yaw)
+    got = Footsteps(GAIT).next(stance, foot, Velocity(forward, side, spin))
+    x, y = stance.seen(got.xy)
+    out = y if foot == LEFT else -y
+    assert abs(x) <= GAIT.length_max + 1e-9
+    assert GAIT.width_min - 1e-9 <= out <= GAIT.width + GAIT.side_max + 1e-9
+    assert abs(got.yaw - yaw) <= GAIT.turn_max + 1e-9
+
+
+@pytest.mark.parametrize("command", [Velocity(0.2), Velocity(-0.1), Velocity(0.0, 0.1), Velocity(0.1, 0.0, 0.3)])
+def test_two_steps_go_where_the_command_says(command: Velocity) -> None:
+    steps = Footsteps(GAIT)
+    stance = Foothold(np.array([0.0, -GAIT.width / 2]), 0.0)
+    first = steps.next(stance, LEFT, command)
+    second = steps.next(first, RIGHT, command)
+    middle = second.at(np.array([0.0, GAIT.width / 2]))
+    t, w = 2 * GAIT.step_time, command.turn
+    turned = t * w
+    along = turn(np.array([command.forward, command.side]) * t, turned / 2)
+    assert second.yaw == pytest.approx(turned)
+    assert middle == pytest.approx(along, abs=0.002 + 0.02 * abs(w))
+
+
+def test_divergent_component_ends_over_the_last_knot() -> None:
+    support = Support(
+        np.array([0.0, 0.2, 0.5, 0.6]), np.array([[0, 0.04], [0, 0.04], [0.1, -0.04], [0.1, 0.0]]), np.zeros(4)
+    )
+    omega = 6.0
+    xi, dt = support.divergent(omega), 1e-5
+    for k in range(60000):
+        zmp = support.at(np.array([(k + 0.5) * dt]))[0][0]
+        xi = xi + omega * (xi - zmp) * dt
+    assert xi == pytest.approx([0.1, 0.0], abs=2e-4)
+
+
+def test_the_pendulum_keeps_its_zero_moment_point_inside_the_sole_and_comes_to_rest() -> None:
+    half = np.array([0.06, 0.03])
+    p = Pendulum(0.25, half, 0.005)
+    p.rest(np.zeros(2))
+    p.velocity = np.array([0.2, -0.1])
+    support = Support(np.zeros(1), np.zeros((1, 2)), np.zeros(1))
+    for _ in range(400):
+        p.step(0.008, support, np.zeros(2))
+        assert np.all(np.abs(p.zmp) <= half - 0.005 + 2e-3)
+    assert np.abs(p.divergent).max() < 1e-3
+    assert np.abs(p.velocity).max() < 5e-3
+
+
+def test_the_plan_follows_the_measured_divergent_component() -> None:
+    p = Pendulum(0.25, np.array([0.06, 0.03]), 0.0)
+    p.rest(np.zeros(2))
+    p.follow(np.array([0.02, -0.01]), 0.25)
+    assert p.divergent == pytest.approx([0.005, -0.0025])
+
+
+def test_a_push_moves_the_step_to_where_it_went() -> None:
+    steps, omega = Footsteps(GAIT), 6.3
+    adjust = StepAdjustment(steps, omega, np.array([0.05, 0.03])).adjust
+    stance = Foothold(np.array([0.0, -GAIT.width / 2]), 0.0)
+    nominal = steps.next(stance, LEFT, Velocity())
+    zmp, left = stance.xy, 0.2
+    end = np.array([0.0, 0.0])
+    calm = zmp + (end - zmp) * math.exp(-omega * left)
+    same, when = adjust(stance, LEFT, nominal, zmp=zmp, measured=calm, end=end, left=left)
+    assert same.xy == pytest.approx(nominal.xy)
+    assert when == pytest.approx(left, abs=1e-9)
+    for push in (np.array([0.06, 0.0]), np.array([-0.06, 0.0]), np.array([0.0, 0.04])):
+        moved, when = adjust(stance, LEFT, nominal, zmp=zmp, measured=calm + push, end=end, left=left)
+        assert (moved.xy - nominal.xy) @ push > 0.01 * np.linalg.norm(push) or when < left - 0.02
+
+
+def test_the_swing_is_smooth_arrives_and_its_derivatives_are_right() -> None:
+    target = Foothold(np.array([0.1, 0.02]), 0.2)
+    swing, dt, duration = Swing(Foothold(np.zeros(2), 0.0), 0.03), 0.001, 0.3
+    last, velocity, highest = swing.xy.copy(), np.zeros(2), 0.0
+    for k in range(1, 301):
+        if k == 150:
+            target = Foothold(np.array([0.12, 0.0]), 0.2)
+        swing.step(dt, k * dt, duration, target)
+        assert np.abs((swing.xy - last) / dt - (swing.velocity + velocity) / 2).max() < 5e-3
+        last, velocity, highest = swing.xy.copy(), swing.velocity.copy(), max(highest, swing.z)
+    assert swing.xy == pytest.approx([0.12, 0.0])
+    assert swing.yaw == pytest.approx(0.2)
+    assert swing.z == pytest.approx(0.0, abs=1e-9)
+    assert highest == pytest.approx(0.03, rel=1e-3)
+    z, dz, ddz = height(0.3)
+    assert (height(0.3001)[0] - height(0.2999)[0]) / 2e-4 == pytest.approx(dz, rel=1e-5)
+    assert (height(0.3001)[1] - height(0.2999)[1]) / 2e-4 == pytest.approx(ddz, rel=1e-5)
+    assert 0 < z < 1
+
+
+def _targets(com: list[float], left: list[float], right: list[float], yaw: float = 0.0) -> Targets:
+    level = yaw_rotation(0.0)
+    feet = [np.array(left), np.array(right)]
+    posture = np.array(list(SMALL.walker.joints.values()))
+    return Targets(np.array(com), feet, [yaw_rotation(yaw), level], level, posture, np.zeros((2, 18)))
+
+
+def test_the_body_reaches_what_legs_can_and_stops_at_joint_limits() -> None:
+    body = WholeBody(Kinematics(SMALL))
+    height_m = GAIT.height
+    wanted = _targets([0.02, -0.03, height_m], [0.05, 0.05, 0.02], [0.0, -0.05, 0.0], 0.2)
+    body.solve(wanted, 20)
+    k = body.kinematics
+    assert k.com == pytest.approx(wanted.com, abs=1e-4)
+    for side in (LEFT, RIGHT):
+        place, rotation = k.sole(side)
+        assert place == pytest.approx(wanted.feet[side], abs=1e-4)
+        assert rotation == pytest.approx(wanted.foot_rotation[side], abs=1e-3)
+    body.solve(_targets([0.0, 0.0, height_m + 0.2], [0.0, 0.05, 0.0], [0.0, -0.05, 0.0]), 30)
+    assert np.all(k.q >= k.lower - 1e-9)
+    assert np.all(k.q <= k.upper + 1e-9)
+    assert body.limited > 0
+
+
+def test_rates_are_those_of_the_posture() -> None:
+    body, dt = WholeBody(Kinematics(SMALL)), 1e-3
+    first = _targets([0.0, 0.0, GAIT.height], [0.0, 0.05, 0.01], [0.0, -0.05, 0.0])
+    first.rates[0, 0], first.rates[0, 13] = 0.3, 0.1
+    body.solve(first, 30)
+    before, rates = body.kinematics.q.copy(), body.rates[0, body.kinematics.dof].copy()
+    second = _targets([0.0, 0.1 * dt, GAIT.height], [0.3 * dt, 0.05, 0.01], [0.0, -0.05, 0.0])
+    body.solve(second, 10)
+    assert (body.kinematics.q - before) / dt == pytest.approx(rates, abs=0.02)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.0, 0.5])
+def test_standing_still_the_ground_carries_the_weight_under_the_centre_of_mass(share: float) -> None:
+    body = WholeBody(Kinematics(SMALL))
+    k = body.kinematics
+    body.solve(_targets([0.01, 0.02, GAIT.height], [0.0, 0.05, 0.0], [0.0, -0.05, 0.0]), 30)
+    contact = Contact(k, 0.0)
+    torque = contact.torque(np.zeros((2, k.model.nv)), share)
+    assert contact.zmp == pytest.approx([0.01, 0.02], abs=1e-3)
+    names = k.joint_names
+    left, right = (abs(torque[names.index(f"{s}_knee")]) for s in ("left", "right"))
+    carried = k.mass * 9.81
+    assert left + right > 0.01 * carried
+    if share == 1.0:
+        assert left > 5 * right
+    elif share == 0.0:
+        assert right > 5 * left
+
+
+@given(st.lists(st.floats(-3.0, 3.0), min_size=3, max_size=3))
+def test_rotations_and_quaternions_agree_with_mujoco(v: list[float]) -> None:
+    import mujoco
+
+    r = rotation_of(np.array(v))
+    assert r @ r.T == pytest.approx(np.eye(3), abs=1e-9)
+    out = np.zeros(9)
+    mujoco.mju_quat2Mat(out, quaternion_of(r))
+    assert out.reshape(3, 3) == pytest.approx(r, abs=1e-6)
+
+
+def test_the_estimator_finds_up_learns_the_gyro_and_turns() -> None:
+    e = BaseEstimator(Kinematics(SMALL))
+    q = Chain(SMALL).start_joints
+    pitch = 0.05
+    up = np.array([-math.sin(pitch), 0.0, math.cos(pitch)]) * 9.81
+    bias = np.array([0.01, -0.02, 0.015])
+    e.start(bias, up, q)
+    assert e.tilt == pytest.approx([0.0, pitch], abs=1e-6)
+    for _ in range(100):
+        e.step(0.01, bias + e.rotation.T @ [0.0, 0.0, 0.3], e.rotation.T @ [0.0, 0.0, 9.81], q, 0.5)
+    assert e.yaw == pytest.approx(0.3, abs=0.01)
+    assert np.abs(e.gyro - e.rotation.T @ [0, 0, 0.3]).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("width_min: 0.08", "width_min: 0.2", "width_min"),
+        ("imu: {site: imu}", "imu: {site: nose}", "no site 'nose'"),
+        ("  left_knee: 1.0", "  left_kneee: 1.0", "no joint 'left_kneee'"),
+        ("model: small.xml", "model: none.xml", "no file"),
+        ("  height: 0.235", "  height: 0.4", "cannot be reached"),
+        ("  lift: 0.03", "  lift: high", "gait.lift"),
+    ],
+)
+def test_a_wrong_file_says_where(tmp_path: Path, old: str, new: str, says: str) -> None:
+    text = (ROOT / "config/robots/small.yaml").read_text()
+    assert old in text
+    line = text[: text.index(old)].count("\n") + 1
+    file = tmp_path / "robot.yaml"
+    file.write_text(text.replace(old, new))
+    (tmp_path / "small.xml").write_text((ROOT / "config/robots/small.xml").read_text())
+    with pytest.raises(BadInputError, match=says) as caught:
+        Chain(load_walker(file))
+    assert f"robot.yaml:{line}:" in str(caught.value) or "width_min" in says
