@@ -6,6 +6,7 @@
 
 #include "allocations.hpp"
 #include "giljabi/models/bicycle.hpp"
+#include "giljabi/models/quadrotor.hpp"
 #include "giljabi/solver/ocp.hpp"
 
 using namespace giljabi;
@@ -263,4 +264,42 @@ TEST_CASE("random problems always give a status and finite numbers") {
     }
     check_usable(car, car.solve(x, 30));
   }
+}
+
+TEST_CASE("a kick that violates bounds takes few iterations, and ends where a cold start does") {
+  using Quadrotor = models::Quadrotor<false, false>;
+  const auto hover = [](solver::Ocp<Quadrotor>& ocp) {
+    for (int i = 0; i < 13; ++i) {
+      const double weight = i < 3 ? 10.0 : i < 7 ? 5.0 : i < 10 ? 1.0 : 0.1;
+      ocp.state_weights.row(0)[i] = weight;
+      ocp.terminal_weights.row(0)[i] = 10.0 * weight;
+    }
+    for (int k = 0; k <= 20; ++k) ocp.x.row(k)[3] = ocp.x_ref.row(k)[3] = 1.0;
+    for (int k = 0; k < 20; ++k) {
+      for (int i = 0; i < 4; ++i) {
+        ocp.input_weights.row(0)[i] = 0.1;
+        ocp.u.row(k)[i] = ocp.u_ref.row(k)[i] = 0.25 * 0.752 * 9.81;
+        ocp.u_lower.row(k)[i] = 0.0;
+        ocp.u_upper.row(k)[i] = 8.5;
+      }
+    }
+  };
+  const double kicks[4][6] = {
+      {3, 0, 0, 0, 0, 0}, {-3, 2, 1, 2, -3, 1}, {0, 0, -4, 6, 0, 0}, {4, 4, 0, 0, 0, 3}};
+  int iterations = 0;
+  for (const auto& kick : kicks) {
+    solver::Ocp<Quadrotor> warm(20, 0.05), cold(20, 0.05);
+    hover(warm), hover(cold);
+    double x[13] = {};
+    x[3] = 1.0;
+    for (int i = 0; i < 5; ++i) warm.feedback(x);
+    for (int i = 0; i < 6; ++i) x[7 + i] = kick[i];
+    iterations += warm.feedback(x).qp_iterations;
+    cold.feedback(x);
+    double difference = 0.0;
+    for (std::size_t i = 0; i < cold.u.data.size(); ++i)
+      difference = std::max(difference, std::abs(warm.u.data[i] - cold.u.data[i]));
+    CHECK(difference < 2e-3);
+  }
+  CHECK(iterations <= 32);
 }

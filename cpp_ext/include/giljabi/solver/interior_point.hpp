@@ -123,7 +123,9 @@ class InteriorPoint {
   QpStatus lost() const {
     return iterations_ > 0 && remaining_ <= 1e-3 ? QpStatus::precision_limit : QpStatus::failed;
   }
-  double corrected();
+  double correct(double predicted);
+  double corrected(double share);
+  void start_over();
   void centre(double mu);
   void settle();
   void raise_products(double floor);
@@ -148,7 +150,7 @@ class InteriorPoint {
   int horizon_;
   int iterations_ = 0, count_ = 1, settled_ = -1;
   bool prepared_ = false;
-  double products_ = 0.0, worst_product_ = 0.0, second_order_ = 0.0;
+  double products_ = 0.0, worst_product_ = 0.0, second_order_ = 0.0, worst_second_order_ = 0.0;
   double target_product_ = 0.0, second_order_share_ = 1.0, remaining_ = 1.0;
   // 1 for the sides that stage k has, 0 for the others and the padding: their slacks and multipliers stay
   // at 1.

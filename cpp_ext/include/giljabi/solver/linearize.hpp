@@ -38,9 +38,9 @@ bool Ocp<Model>::linearize() {
 template <class Model>
 double Ocp<Model>::nothing_of_stage(int k) const {
   const Stage& st = qp_.stage(k);
-  double sum = nothing_of<nzp>(st.gradient) + nothing_of<nxp>(st.gap) + nothing_of<nx * nzp>(st.ba);
+  double sum = nothing_of<nzp>(st.gradient) + nothing_of<nxp>(st.gap) + nothing_of<nzp>(st.ba, nx);
   sum += nothing_of<padded(2 * nu)>(st.input_room);
-  if constexpr (nh > 0) sum += nothing_of<nh * nzp>(st.row);
+  if constexpr (nh > 0) sum += nothing_of<nzp>(st.row, nh);
   for (int i = qp_.first_side(k); i < qp_.last_side(k); ++i) sum += 0.0 * st.room[i];
   return sum;
 }

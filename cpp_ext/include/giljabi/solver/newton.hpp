@@ -11,31 +11,25 @@ QpStatus InteriorPoint<Structure>::solve(const double* dx0) {
   prepared_ = false;
   for (int i = 0; i < nx; ++i) stage(0).step[nu + i] = dx0[i];
   int short_steps = 0, restarts = 0;
+  bool may_start_over = nh == 0;  // slacks of soft constraints know better than a new centre
   for (;;) {
     forward_sweep();
     gather_slopes();
     const double predicted = direction();
     double length = std::min(1.0, 0.995 * predicted);
     if (!std::isfinite(length) || !std::isfinite(second_order_)) return lost();
-    if (length < 1.0) {
-      const double alpha = std::min(1.0, predicted);
-      const double aimed = first_target() * count_ - products_;
-      const double after = products_ + alpha * (aimed + alpha * second_order_);
-      const double ratio = products_ > 0.0 ? std::max(after, 0.0) / products_ : 0.0;
-      target_product_ = ratio * ratio * ratio * products_ / count_;
-      second_order_share_ = 1.0;
-      length = corrected();
-      if (length < 0.3 * alpha) {  // the second-order term misleads far from the central path: centre only
-        second_order_share_ = 0.0;
-        target_product_ = std::max(target_product_, 0.3 * products_ / count_);
-        length = corrected();
-      }
+    if (may_start_over && predicted < 0.5) {  // too much has changed for the old multipliers
+      may_start_over = false;
+      start_over();
+      length = 1.0;
+    } else {
+      if (length < 1.0 || worst_second_order_ > options.barrier_tolerance) length = correct(predicted);
       if (!std::isfinite(length) || !std::isfinite(second_order_)) return lost();
+      update(length);
+      remaining_ *= 1.0 - length;
     }
-    update(length);
     for (int i = 0; i < nx; ++i) stage(0).step[nu + i] *= 1.0 - length;
     ++iterations_;
-    remaining_ *= 1.0 - length;
     if (worst_product_ <= options.barrier_tolerance && remaining_ <= options.residual_tolerance)
       return QpStatus::converged;
     if (iterations_ >= options.max_iterations) return QpStatus::iteration_limit;
@@ -52,15 +46,62 @@ QpStatus InteriorPoint<Structure>::solve(const double* dx0) {
   }
 }
 
-// Corrector step to the target product; returns the length of the step.
+// Mehrotra's corrector after a predictor that reaches the boundary at `predicted`; returns the length of the
+// step.
 template <class Structure>
-double InteriorPoint<Structure>::corrected() {
+double InteriorPoint<Structure>::correct(double predicted) {
+  const double alpha = std::min(1.0, predicted), mean = products_ / count_;
+  const double aimed = first_target() * count_ - products_;
+  const double after = products_ + alpha * (aimed + alpha * second_order_);
+  const double ratio = products_ > 0.0 ? std::max(after, 0.0) / products_ : 0.0;
+  target_product_ = std::max(ratio * ratio * ratio * mean, first_target());
+  second_order_share_ = 1.0;
+  // Closer to the boundary at the end, or each iteration would leave 1/200 of the products.
+  const double share = predicted > 0.9 ? std::max(0.995, 1.0 - mean) : 0.995;
+  double length = corrected(share);
+  if (length < 0.3 * alpha) {  // the second-order term misleads far from the central path: centre only
+    second_order_share_ = 0.0;
+    target_product_ = std::max(target_product_, 0.3 * mean);
+    length = corrected(0.995);
+  }
+  return length;
+}
+
+// Corrector step to the target product; returns its length, `share` of the way to the boundary.
+template <class Structure>
+double InteriorPoint<Structure>::corrected(double share) {
   aim<true>();
   spread(false);
   backward_sweep();
   forward_sweep();
   gather_slopes();
-  return std::min(1.0, 0.995 * direction());
+  return std::min(1.0, share * direction());
+}
+
+// Takes the whole predictor, whatever it violates, and centres slacks and multipliers there. The product:
+// what the largest violation would cost to mend, by the curvature of the cost along its input or state.
+template <class Structure>
+void InteriorPoint<Structure>::start_over() {
+  double product = options.barrier_tolerance;
+  const auto consider = [&](double room, double curvature, double most) {
+    const double outside = std::max(-room, 0.0);
+    product = std::max(product, outside * std::min(outside * std::max(curvature, 0.0), most));
+  };
+  for (int k = 0; k <= horizon_; ++k) {
+    const Stage& st = stage(k);
+    for (int i = 0; i < input_sides && k < horizon_; ++i) {
+      const double barrier = st.input_stiffness[i % nu] + st.input_stiffness[nu + i % nu];
+      consider(st.input_room[i] + st.input_slope[i], 1.0 / st.inverse_pivot[i % nu] - barrier, HUGE_VAL);
+    }
+    for (int i = first_side(k); i < last_side(k); ++i) {
+      const int at = side(i).state;
+      consider(st.room[i] + st.slope[i], st.P[at * nzp + nu + at] - st.stiffness[i], l1_[i]);
+    }
+  }
+  update(1.0);
+  centre(product);
+  sum_products();
+  remaining_ = primal_residual();
 }
 
 // Riccati recursion with the barrier's stiffness, and the backward sweep of the predictor.
@@ -177,7 +218,7 @@ void InteriorPoint<Structure>::gather_slopes() {
 // Directions of slacks and multipliers with the step; returns the step length to the boundary.
 template <class Structure>
 double InteriorPoint<Structure>::direction() {
-  V worst = each(1e-16), second = each(0.0);  // worst: largest relative decrease
+  V worst = each(1e-16), second = each(0.0), largest = each(0.0);  // worst: largest relative decrease
   for (int k = 0; k <= horizon_; ++k) {
     Stage& st = stage(k);
     if (k < horizon_) {
@@ -188,7 +229,9 @@ double InteriorPoint<Structure>::direction() {
         store(st.input_dt + i, dt);
         store(st.input_dlambda + i, dlambda);
         worst = larger(larger(-dt / t, -dlambda / lambda), worst);
-        second = madd(dt, dlambda, second);
+        const V product = dt * dlambda;
+        second += product;
+        largest = larger(product, largest);
       }
     }
     for (int i = 0; i < last_side(k); i += wide) {
@@ -207,9 +250,12 @@ double InteriorPoint<Structure>::direction() {
       store(st.dnu + i, dnu);
       const V primal = larger(-dt / t, -ds / s), dual = larger(-dlambda / lambda, -dnu / nu_s);
       worst = larger(larger(primal, dual), worst);
-      second = madd(dt, dlambda, madd(ds, dnu, second));
+      const V one = dt * dlambda, two = ds * dnu;
+      second += one + two;
+      largest = larger(larger(one, two), largest);
     }
   }
+  worst_second_order_ = largest_of<wide>(largest);
   second_order_ = sum_of<wide>(second);
   return 1.0 / largest_of<wide>(worst);
 }

@@ -191,7 +191,7 @@ class Ocp {
           sum += 0.5 * input_weights.row(0)[i] * e * e;
         }
       }
-      double h[nh > 0 ? nh : 1];
+      double h[nh > 0 ? nh : 1] = {};
       if (k > 0 || nm > 0)
         sum += penalty_cost(xs.row(k), k < horizon_ ? us.row(k) : nullptr, parameters.row(k), h, k > 0);
     }
@@ -205,7 +205,7 @@ class Ocp {
       if (amount > worst.violation && amount > rounding) worst = {amount, kind, index, k};
     };
     for (int k = nm > 0 ? 0 : 1; k <= horizon_; ++k) {
-      double h[nh > 0 ? nh : 1];
+      double h[nh > 0 ? nh : 1] = {};
       if (soft) penalty_cost(xs.row(k), k < horizon_ ? us.row(k) : nullptr, parameters.row(k), h, k > 0);
       for (int j = 0; j < nh && soft; ++j) consider(-h[j], Kind::constraint, j, k);
       for (int i = 0; i < nx && hard && k > 0; ++i) {

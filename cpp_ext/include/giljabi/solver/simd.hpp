@@ -31,13 +31,16 @@ struct VectorOf {
 template <int W>
 using Vector = typename VectorOf<W>::type;
 
+// Rows begin at multiples of 32 bytes: a wider register may lie across two lines of the cache.
 template <int W>
 GILJABI_INLINE Vector<W> load(const double* from) {
-  return *reinterpret_cast<const Vector<W>*>(from);
+  typedef double Loose __attribute__((vector_size(W * sizeof(double)), aligned(W < 4 ? 16 : 32)));
+  return *reinterpret_cast<const Loose*>(from);
 }
 template <class V>
 GILJABI_INLINE void store(double* to, V value) {
-  *reinterpret_cast<V*>(to) = value;
+  typedef double Loose __attribute__((vector_size(sizeof(V)), aligned(sizeof(V) < 32 ? 16 : 32)));
+  *reinterpret_cast<Loose*>(to) = value;
 }
 
 // a * b + c.
@@ -89,66 +92,73 @@ GILJABI_INLINE double largest_of(Vector<W> v) {
   return most;
 }
 
-// 0 when all N numbers are finite, else NaN; `from` is aligned.
-template <int N>
-GILJABI_INLINE double nothing_of(const double* from) {
-  constexpr int width = N % lanes == 0 ? lanes : lanes > 4 ? 4 : 2;
-  static_assert(N % width == 0, "arrays are padded");
-  Vector<width> even = {}, odd = {};
-  for (int i = 0; i < N / width; ++i)
-    (i % 2 == 0 ? even : odd) += all<width>(0.0) * load<width>(from + i * width);
-  return sum_of<width>(even + odd);
-}
+// Doubles of the widest register that n of them fill.
+constexpr int widest(int n) { return n >= lanes ? lanes : n >= 4 && lanes > 4 ? 4 : 2; }
 
-// N doubles in as many registers as they take.
+// N doubles in as few registers as they fill: a wide one, and the rest.
 template <int N>
 struct Row {
-  static constexpr int width = N % lanes == 0 ? lanes : lanes > 4 ? 4 : 2;
-  static constexpr int parts = N / width;
-  static_assert(parts * width == N, "rows are padded");
+  static constexpr int width = widest(N);
   using V = Vector<width>;
-  V v[parts];
+  V head;
+  Row<N - width> rest;
 
-  static GILJABI_INLINE Row zero() {
-    Row r;
-    for (int i = 0; i < parts; ++i) r.v[i] = V{};
-    return r;
-  }
+  static GILJABI_INLINE Row zero() { return {V{}, Row<N - width>::zero()}; }
   // value in component j, zero elsewhere.
   static GILJABI_INLINE Row unit(int j, double value) {
     Row r = zero();
-    V one = V{};
-    one[j % width] = 1.0;
-    r.v[j / width] = all<width>(value) * one;
+    r.add_unit(j, value);
     return r;
   }
   // += value in component j.
   GILJABI_INLINE void add_unit(int j, double value) {
+    if (j >= width) return rest.add_unit(j - width, value);
     V one = V{};
-    one[j % width] = 1.0;
-    v[j / width] = madd(all<width>(value), one, v[j / width]);
+    one[j] = 1.0;
+    head = madd(all<width>(value), one, head);
   }
   static GILJABI_INLINE Row at(const double* from) {
-    Row r;
-    for (int i = 0; i < parts; ++i) r.v[i] = load<width>(from + i * width);
-    return r;
+    return {load<width>(from), Row<N - width>::at(from + width)};
   }
   GILJABI_INLINE void to(double* out) const {
-    for (int i = 0; i < parts; ++i) store(out + i * width, v[i]);
+    store(out, head);
+    rest.to(out + width);
   }
   // += scale * row.
   GILJABI_INLINE void add(double scale, const Row& row) {
-    const V s = all<width>(scale);
-    for (int i = 0; i < parts; ++i) v[i] = madd(s, row.v[i], v[i]);
+    head = madd(all<width>(scale), row.head, head);
+    rest.add(scale, row.rest);
   }
   GILJABI_INLINE void add(double scale, const double* row) {
-    const V s = all<width>(scale);
-    for (int i = 0; i < parts; ++i) v[i] = madd(s, load<width>(row + i * width), v[i]);
+    head = madd(all<width>(scale), load<width>(row), head);
+    rest.add(scale, row + width);
   }
   GILJABI_INLINE void operator+=(const Row& row) {
-    for (int i = 0; i < parts; ++i) v[i] += row.v[i];
+    head += row.head;
+    rest += row.rest;
   }
-  GILJABI_INLINE double operator[](int j) const { return v[j / width][j % width]; }
+  GILJABI_INLINE double operator[](int j) const { return j < width ? head[j] : rest[j - width]; }
+  GILJABI_INLINE double sum() const { return sum_of<width>(head) + rest.sum(); }
 };
+template <>
+struct Row<0> {
+  static GILJABI_INLINE Row zero() { return {}; }
+  GILJABI_INLINE void add_unit(int, double) {}
+  static GILJABI_INLINE Row at(const double*) { return {}; }
+  GILJABI_INLINE void to(double*) const {}
+  GILJABI_INLINE void add(double, const Row&) {}
+  GILJABI_INLINE void add(double, const double*) {}
+  GILJABI_INLINE void operator+=(const Row&) {}
+  GILJABI_INLINE double operator[](int) const { return 0.0; }
+  GILJABI_INLINE double sum() const { return 0.0; }
+};
+
+// 0 when all numbers are finite, else NaN: n rows of N.
+template <int N>
+GILJABI_INLINE double nothing_of(const double* from, int n = 1) {
+  Row<N> sum = Row<N>::zero();
+  for (int i = 0; i < n; ++i) sum.add(0.0, from + i * N);
+  return sum.sum();
+}
 
 }  // namespace giljabi::solver
