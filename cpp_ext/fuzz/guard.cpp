@@ -35,7 +35,12 @@ GuardConfig config() {
   m.can_id = 1;
   GuardConfig c;
   c.actuators = {{"steering", -0.5, 0.5, 0.8, 0.0, 0.2, 0.5, true}, {"throttle", -1.0, 1.0, 4.0, -1.0, 2.0}};
-  c.tables = {{"vehicle", codecs::Protocol::can, {m}, codecs::Framing::socketcan}};
+  codecs::EncodeTable table;
+  table.device = "vehicle";
+  table.protocol = codecs::Protocol::can;
+  table.framing = codecs::Framing::socketcan;
+  table.messages = {m};
+  c.tables = {table};
   c.sources = {"policy", "auto", "manual"};
   c.rate_hz = 1.0 / kTick;
   c.command_timeout_s = 0.15;

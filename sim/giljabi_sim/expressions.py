@@ -40,7 +40,8 @@ class Expression:
             tree = ast.parse(text, mode="eval")
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise ValueError(f"'{text}' is not an expression; one like `speed > 2 and t < 60` is expected") from None
-        names = set()
+        names: set[str] = set()
+        callees = {node.func for node in ast.walk(tree) if isinstance(node, ast.Call)}
         for node in ast.walk(tree):
             if not isinstance(node, _ALLOWED):
                 raise ValueError(f"'{type(node).__name__}' is not allowed in '{text}'; comparisons are expected")
@@ -48,7 +49,9 @@ class Expression:
                 raise ValueError(f"{node.value!r} is not allowed in '{text}'; numbers and texts are expected")
             if isinstance(node, ast.Call) and not _is_known_call(node):
                 raise ValueError(f"'{text}' calls an unknown function; known are {', '.join(_FUNCTIONS)}")
-            if isinstance(node, ast.Name) and node.id not in _FUNCTIONS:
+            if isinstance(node, ast.Name) and node not in callees:
+                if node.id in _FUNCTIONS:
+                    raise ValueError(f"'{text}' does not call {node.id}; {node.id}(...) is expected")
                 names.add(node.id)
         self.names = frozenset(names)
         self._body = tree.body
