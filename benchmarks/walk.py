@@ -21,7 +21,7 @@ from giljabi.walking.footsteps import Velocity
 from giljabi.walking.kinematics import Kinematics
 from giljabi.walking.walker_file import WalkerFile, load_walker
 from giljabi_sim.humanoid.body import Ground, Push, World
-from giljabi_sim.humanoid.servos import ServoFaults
+from giljabi_sim.humanoid.servo_line import ServoFaults
 from giljabi_sim.humanoid.walk import START_S, Row, Walk, steady
 
 DIRECTIONS = 8
@@ -32,7 +32,7 @@ VARIED = {
     "servo_gain": "factor on every servo's gain",
     "delay_s": "s that every target comes later",
     "noise": "factor on the noise of positions and inertial sensor",
-    "lost": "share of the servos' packets that is lost",
+    "corrupt": "share of the servo bus's packets that gets a flipped bit",
     "silent_s": "s for which one servo (another each seed) is silent",
     "slope_deg": "deg upwards",
     "step_m": "m, height of a board across the way, up and down again",
@@ -45,7 +45,7 @@ def world_of(vary: dict[str, float], seed: int, joints: int, pushes: tuple[Push,
     step = vary.get("step_m", 0.0)
     silent = (seed % joints, 5.0, 5.0 + vary["silent_s"]) if "silent_s" in vary else None
     faults = ServoFaults(
-        vary.get("servo_gain", 1.0), vary.get("delay_s", 0.0), vary.get("noise", 1.0), silent, vary.get("lost", 0.0)
+        vary.get("servo_gain", 1.0), vary.get("delay_s", 0.0), vary.get("noise", 1.0), silent, vary.get("corrupt", 0.0)
     )
     ground = Ground(
         math.radians(vary.get("slope_deg", 0.0)), vary.get("friction"), ((0.6, 1.2, step),) if step > 0.0 else ()

@@ -11,7 +11,7 @@ from giljabi.types import BadInputError
 from giljabi.walking.footsteps import Velocity
 from giljabi.walking.walker_file import load_walker
 from giljabi_sim.humanoid.body import Push, World
-from giljabi_sim.humanoid.servos import ServoBank, ServoFaults
+from giljabi_sim.humanoid.servo_line import ServoFaults, ServoLine
 from giljabi_sim.humanoid.walk import START_S, Walk, steady, straight
 
 SMALL = load_walker("small")
@@ -68,28 +68,50 @@ def test_the_same_seed_gives_the_same_way() -> None:
     assert rows[0].x_m != rows[2].x_m
 
 
-def test_servos_quantise_delay_lose_and_fall_silent() -> None:
-    rng = np.random.default_rng(0)
-    bank = ServoBank(2, 4096, rng, ServoFaults(silent=(1, 0.5, 1.0)), delay_s=0.01, noise_rad=0.0)
-    bank.command(0.0, np.array([0.1, 0.2]))
-    assert bank.at(0.009) is None
-    first = bank.at(0.01)
-    assert first is not None
-    assert first == pytest.approx([0.1, 0.2], abs=np.pi / 4096)
-    assert np.abs(first / (2 * np.pi / 4096) - np.round(first / (2 * np.pi / 4096))).max() < 1e-9
-    assert bank.tell(0.4, np.array([0.0, 0.0]))[1] == 0.0
-    assert list(bank.tell(0.6, np.array([0.3, 0.3])) > 0.2) == [True, False]
-    bank.command(0.6, np.array([0.5, 0.5]))
-    second = bank.at(0.7)
-    assert second is not None
-    assert second == pytest.approx([0.5, first[1]], abs=np.pi / 4096)
-    lossy = ServoBank(1000, 4096, rng, ServoFaults(lost_share=0.3), delay_s=0.0)
-    lossy.command(0.0, np.zeros(1000))
-    lossy.at(0.0)
-    lossy.command(0.1, np.ones(1000))
-    held = lossy.at(0.1)
-    assert held is not None
-    assert 600 < np.count_nonzero(held > 0.5) < 800
+def _line(faults: ServoFaults, noise: float = 0.0) -> ServoLine:
+    line = ServoLine(SMALL, np.random.default_rng(0), faults, noise)
+    line.hold(np.zeros(20))
+    return line
+
+
+def test_goals_and_positions_go_over_the_servo_bus_in_steps_of_the_encoder() -> None:
+    line, q = _line(ServoFaults(delay_s=0.01)), np.linspace(-1.0, 1.0, 20)
+    end = line.read(0.0, q)
+    assert 0.0 < end < 2e-3
+    step = 2 * np.pi / 4096
+    assert line.positions == pytest.approx(q, abs=step / 2 + 1e-9)
+    assert line.positions / step == pytest.approx(np.round(line.positions / step), abs=1e-6)
+    line.write(0.002, -q)
+    assert line.goals(0.011) == pytest.approx(np.zeros(20))
+    assert line.goals(0.0135) == pytest.approx(-q, abs=step / 2 + 1e-9)
+    assert line.bus.collisions == 0
+    assert not line.bus.rejected
+
+
+def test_a_silent_servo_keeps_its_goal_and_its_last_position_the_others_go_on() -> None:
+    line, step = _line(ServoFaults(silent=(3, 0.5, 1.0))), 2 * np.pi / 4096
+    for k in range(12):
+        now = 0.45 + 0.01 * k
+        line.read(now, np.full(20, 0.1 * (now >= 0.5)))
+        line.write(now + 0.003, np.full(20, 0.2 * (now >= 0.5)))
+    others = np.arange(20) != 3
+    goals = line.goals(0.6)
+    assert goals[3] == pytest.approx(0.0, abs=step)
+    assert goals[others] == pytest.approx(np.full(19, 0.2), abs=step)
+    assert line.positions[3] == pytest.approx(0.0, abs=step)
+    assert line.positions[others] == pytest.approx(np.full(19, 0.1), abs=step)
+
+
+def test_a_corrupted_packet_moves_nothing_and_is_counted() -> None:
+    line = _line(ServoFaults(corrupt_share=1.0))
+    for k in range(20):
+        line.read(0.01 * k, np.full(20, 0.3))
+        line.write(0.01 * k + 0.003, np.full(20, 0.3))
+    assert sum(line.bus.rejected.values()) > 10
+    assert np.abs(line.goals(1.0)).max() < 1e-2
+    step = 2 * np.pi / 4096  # parts of a fast reply in front of the flipped bit are right, those behind stay away
+    assert np.all((np.abs(line.positions) < step) | (np.abs(line.positions - 0.3) < step))
+    assert sum(v for k, v in line.chain.stats().items() if "crc" in k or "checksum" in k) > 5
 
 
 def test_an_unknown_walker_is_refused() -> None:

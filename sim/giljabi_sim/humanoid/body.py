@@ -9,7 +9,7 @@ import numpy as np
 
 from giljabi.types import Array
 from giljabi.walking.walker_file import WalkerFile
-from giljabi_sim.humanoid.servos import ServoBank, ServoFaults
+from giljabi_sim.humanoid.servo_line import THINKING_S, ServoFaults, ServoLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class World:
     gyro_bias: float = 0.01
     acceleration_noise: float = 0.08  # m/s^2
     acceleration_bias: float = 0.05
+    position_noise: float = 0.0004  # rad, of the servos' encoders beside their step
 
 
 class SimulatedBody:
@@ -59,10 +60,11 @@ class SimulatedBody:
         self._ctrl = np.array([_actuator(m, j, file) for j in joints])
         self._set_gains()
         self._gyro, self._accelerometer = (_sensor(m, kind, w.imu.site, file) for kind in ("GYRO", "ACCELEROMETER"))
-        self.servos = ServoBank(len(joints), w.servos.ticks_per_turn, self._rng, world.servos)
+        self.servos = ServoLine(file, self._rng, world.servos, world.position_noise)
         self._bias = [self._rng.normal(0.0, s, 3) for s in (world.gyro_bias, world.acceleration_bias)]
         self._soles = [m.body(f.body).id for f in (w.left_foot, w.right_foot)]
         self._feet = (w.left_foot, w.right_foot)
+        self._heard = 0.0  # s, when the last positions were there
 
     def _set_gains(self) -> None:
         """Gains of the file, with the run's error, where the MJCF has position servos."""
@@ -83,7 +85,7 @@ class SimulatedBody:
         d.qpos[0] -= middle[0]
         d.qpos[1] -= middle[1]
         d.qpos[2] += 0.001 - lowest
-        self.servos.target = q.copy()
+        self.servos.hold(q)
         mujoco.mj_forward(m, d)
 
     def _sole(self, side: int) -> Array:
@@ -99,9 +101,8 @@ class SimulatedBody:
         """Moves to `until`, targets reaching the servos as they arrive."""
         m, d = self.model, self.data
         while d.time < until - m.opt.timestep / 2:
-            target = self.servos.at(d.time)
-            if target is not None:
-                d.ctrl[self._ctrl] = target
+            goals = self.servos.goals(d.time)
+            d.ctrl[self._ctrl] = np.where(np.isnan(goals), d.qpos[self._qpos], goals)
             force = d.xfrc_applied[self._base]
             force[:3] = 0.0
             for p in self.world.pushes:
@@ -120,8 +121,13 @@ class SimulatedBody:
         )
 
     def joints(self) -> Array:
-        """Positions (n,) as the servos tell them."""
-        return self.servos.tell(self.now, self.data.qpos[self._qpos])
+        """Positions (n,) as the servos tell them on their bus."""
+        self._heard = self.servos.read(self.now, self.data.qpos[self._qpos])
+        return np.asarray(self.servos.positions.copy())
+
+    def drive(self, targets: Array) -> None:
+        """Targets (n,) rad leave for the servos, after what thinking takes."""
+        self.servos.write(self._heard + THINKING_S, targets)
 
     # --- the truth, for judges only ---------------------------------------------------------------------
 

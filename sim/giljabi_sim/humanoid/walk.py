@@ -68,7 +68,7 @@ class Walk:
         before = time.thread_time()
         targets = self.chain.step(senses, wanted)
         self.tick_us.append(1e6 * (time.thread_time() - before))
-        body.servos.command(body.now, targets)
+        body.drive(targets)
         self._ticks += 1
         body.advance(self._ticks * self.chain.dt)
         position, yaw, _ = body.pose

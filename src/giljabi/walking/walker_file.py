@@ -26,7 +26,8 @@ class Servos(Strict):
 
     gain: float = Field(gt=0, description="N*m/rad from position error to torque")
     gains: dict[str, float] = Field(default_factory=dict, description="other gains, by joint")
-    ticks_per_turn: int = Field(default=4096, gt=1)
+    model: str = Field(description="as its maker calls it, e.g. xm430-w350: the control table on the bus")
+    baud: float = Field(gt=0)
     rate_max: float = Field(gt=0, description="rad/s, of targets")
 
 
