@@ -199,7 +199,7 @@ setup(
         "operator": ["starlette>=0.37", "uvicorn>=0.27"],
         "mf4": ["asammdf"],
         "humanoid": ["mujoco>=3.2"],  # kinematics of walkers, and their contact dynamics in simulation; Apache-2.0
-        # benchmarks/rotorpy_track.py: an independent simulator of multirotors; benchmarks/servo.py: other servo libraries
+        # benchmarks/rotorpy_track.py: another simulator of multirotors; benchmarks/servo.py: other servo libraries
         "bench": ["rotorpy>=3.0", "dynamixel-sdk", "rustypot"],
         # The makers' own libraries, at the other end of the servo tests.
         "servo-peers": ["dynamixel-sdk", "feetech-servo-sdk"],

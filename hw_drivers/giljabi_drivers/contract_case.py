@@ -200,7 +200,7 @@ def _insane(s: Sample, k: float) -> str:  # noqa: PLR0911
         return "" if ok else repr(s)
     if isinstance(s, SpeedThroughWater):
         return "" if _within([s.speed], k * SPEED_MAX) and 0.0 < s.std < k * SPEED_MAX else repr(s)
-    return _insane_rows(s, k)
+    return _insane_rows(s, k) if isinstance(s, Detections | GeoDetections) else ""  # others: units of their own
 
 
 def _insane_rows(s: Detections | GeoDetections, k: float) -> str:
