@@ -35,6 +35,7 @@ class _Group:
 
     t: float
     parts: dict[int, str]
+    stamp: float  # the first that a logger or a TAG block gave one of its sentences; NaN
     fill: int = 0
 
 
@@ -109,6 +110,7 @@ class AisReceiver:
     groups_max: int = 64
     groups: OrderedDict[tuple[str, str, str, int, int], _Group] = field(default_factory=OrderedDict)
     hulls: Hulls = field(default_factory=Hulls)
+    stamp: float = NAN  # of the message that was completed last
 
     def feed(self, s: Sentence, t: float, source: int = 0) -> tuple[float, ...] | None:
         """One VDM sentence; a row of GeoDetections when it completes a position report.
@@ -127,8 +129,11 @@ class AisReceiver:
             del self.groups[key]
             self.reject("ais_incomplete")
 
-    def assemble(self, s: Sentence, t: float, source: int = 0) -> tuple[str, int] | None:
-        """Payload and fill bits of the message that this sentence completes; None while parts are missing."""
+    def assemble(self, s: Sentence, t: float, source: int = 0, stamp: float = NAN) -> tuple[str, int] | None:
+        """Payload and fill bits of the message that this sentence completes; None while parts are missing.
+
+        stamp: time that the sentence was given by others; that of a message is the first among its sentences.
+        """
         fields, talker = s.fields, s.talker
         if len(fields) < 6 or not (fields[0].isdigit() and fields[1].isdigit() and fields[5].isdigit()):
             self.reject("ais_malformed")
@@ -138,6 +143,7 @@ class AisReceiver:
             self.reject("ais_malformed")
             return None
         if count == 1:
+            self.stamp = stamp
             return fields[4], fill
         self.expire(t)
         key = (talker, fields[2], fields[3], count, source)
@@ -147,16 +153,18 @@ class AisReceiver:
             self.reject("ais_incomplete")
             group = None
         if group is None:
-            group = self.groups[key] = _Group(t, {})
+            group = self.groups[key] = _Group(t, {}, stamp)
             if len(self.groups) > self.groups_max:
                 self.groups.popitem(last=False)
                 self.reject("ais_incomplete")
         group.parts[number] = fields[4]
+        group.stamp = stamp if math.isnan(group.stamp) else group.stamp
         if number == count:
             group.fill = fill
         if len(group.parts) < count:
             return None
         del self.groups[key]
+        self.stamp = group.stamp
         return "".join(group.parts[i + 1] for i in range(count)), group.fill
 
     def _decode(self, payload: str, fill: int) -> tuple[float, ...] | None:

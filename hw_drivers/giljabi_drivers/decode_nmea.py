@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from giljabi_drivers.ais import AisReceiver
 from giljabi_drivers.ais_messages import AisError, read_message
+from giljabi_drivers.attitude_sentences import values_of
 from giljabi_drivers.decode import finite, nothing_found
 from giljabi_drivers.epoch import UtcTracker
 from giljabi_drivers.recordings import logger_time
@@ -72,9 +73,9 @@ class NmeaDecoder:
             self._t = logged
         head: dict[str, Any] = {"time": finite(logged), "talker": s.talker, "type": s.type}
         if ais:
-            return self._ais_row(s, head)
+            return self._ais_row(s, head, logged)
         try:
-            values = s.values()
+            values = values_of(s)
             time = self._time(values) if values else NAN
         except ValueError:
             self._reject("bad_field")
@@ -92,10 +93,10 @@ class NmeaDecoder:
             return self._utc.utc
         return self._utc.resolve(self._t, values.get("utc_of_day_s", NAN))
 
-    def _ais_row(self, s: Sentence, head: dict[str, Any]) -> dict[str, Any] | None:
+    def _ais_row(self, s: Sentence, head: dict[str, Any], logged: float) -> dict[str, Any] | None:
         """The message that this sentence completes; fragments before it give nothing."""
         before = sum(self.rejected.values())
-        whole = self._ais.assemble(s, self._t)
+        whole = self._ais.assemble(s, self._t, stamp=logged)
         if whole is None:
             self.accepted += sum(self.rejected.values()) == before
             return None
@@ -105,4 +106,4 @@ class NmeaDecoder:
             self._reject(str(e))
             return None
         self.accepted += 1
-        return {**head, **message}
+        return {**head, "time": finite(self._ais.stamp), **message}

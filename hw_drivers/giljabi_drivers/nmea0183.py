@@ -27,6 +27,7 @@ from giljabi.types import (
 from giljabi.wire import EncodeTable, WireField, WireMessage
 from giljabi.yaml_file import Strict
 from giljabi_drivers.ais import AisReceiver
+from giljabi_drivers.attitude_sentences import values_of
 from giljabi_drivers.contract import DriverStats, Received, StepResult
 from giljabi_drivers.epoch import EpochFilter, UtcTracker
 from giljabi_drivers.navigation import course_velocity, dilution_std, yaw_of_heading
@@ -41,6 +42,7 @@ QUALITY_OF_MODE = {"A": 1, "D": 2, "P": 1, "R": 4, "F": 5, "E": 6}
 QUALITY_OF_GGA = {1: 1, 2: 2, 3: 1, 4: 4, 5: 5, 6: 6}
 LOWEST_STD_M = 0.005
 ESTIMATE_MAX_AGE = 5.0  # s, how long GST and GSA hold
+INVALID = 2  # quality of PSXN
 Values = dict[str, Any]  # of a sentence: Sentence.values()
 UNKNOWN_MAX = 64  # distinct unknown sentence names that are counted apart
 
@@ -93,6 +95,7 @@ class Nmea0183Driver:
         self._gst: tuple[float, float, float, float] | None = None  # receive time, std east north up [m]
         self._dop: tuple[float, float, float] | None = None  # receive time, HDOP, VDOP of GSA
         self._no_fix = False  # the newest status said so
+        self._seapath = (-math.inf, 0)  # receive time and quality of the heading in PSXN 20
         self._variation: float | None = self._options.variation_deg
         self._out: list[Sample] = []
         self._handlers: dict[str, Callable[[Values, float], None]] = {
@@ -101,6 +104,7 @@ class Nmea0183Driver:
             "HDG": self._hdg, "HDM": self._hdm, "ROT": self._rot, "VHW": self._vhw, "VBW": self._vbw,
             "RSA": self._rsa, "RPM": self._rpm,
         }  # fmt: skip
+        self._proprietary = {"ASHR": self._pashr, "SXN": self._psxn}
 
     # --- contract -----------------------------------------------------------------------------------
 
@@ -160,21 +164,20 @@ class Nmea0183Driver:
             if row is not None:
                 self._targets.append(row)
             return
-        handler = self._handlers.get(kind) if s.talker != "P" else None
-        if handler is None:
-            # Own ship's !xxVDO is here on purpose: the own position out of AIS is no target.
-            self.stats.accepted += 1
-            name = kind if kind in self.stats.ignored or len(self.stats.ignored) < UNKNOWN_MAX else "other"
-            self.stats.ignored[name] = self.stats.ignored.get(name, 0) + 1
-            return
+        handler = (self._proprietary if s.talker == "P" else self._handlers).get(kind)
         try:
-            values = s.values()
-            if values is not None:
+            values = values_of(s) if handler is not None else None
+            if handler is not None and values is not None:
                 handler(values, t)
+                self._accept(kind, t)
+                return
         except ValueError:
             self.stats.reject("bad_field")
             return
-        self._accept(kind, t)
+        # Own ship's !xxVDO is here on purpose: the own position out of AIS is no target.
+        self.stats.accepted += 1
+        name = kind if kind in self.stats.ignored or len(self.stats.ignored) < UNKNOWN_MAX else "other"
+        self.stats.ignored[name] = self.stats.ignored.get(name, 0) + 1
 
     def _accept(self, kind: str, t: float) -> None:
         self.stats.accepted += 1
@@ -276,6 +279,19 @@ class Nmea0183Driver:
     def _ths(self, v: Values, t: float) -> None:
         if _text(v, "mode") in ("A", "E"):  # M manual, S simulator, V not valid
             self._hdt(v, t)
+
+    def _pashr(self, v: Values, t: float) -> None:
+        """Heading of an attitude sensor; quality 0: it has none."""
+        if _get(v, "quality", 1) > 0:
+            std_deg = _get(v, "heading_std_deg", self._options.heading_std_deg)
+            self._heading(t, 4, _get(v, "heading_deg"), std_deg or self._options.heading_std_deg)
+
+    def _psxn(self, v: Values, t: float) -> None:
+        if "heading_quality" in v:
+            self._seapath = (t, v["heading_quality"])
+        stale = not 0.0 <= t - self._seapath[0] <= ESTIMATE_MAX_AGE
+        if stale or self._seapath[1] < INVALID:
+            self._heading(t, 4, _get(v, "heading_deg"), self._options.heading_std_deg)
 
     def _learn_variation(self, v: Values) -> None:
         """From RMC and HDG, unless the platform file says it."""

@@ -223,6 +223,20 @@ def test_ais_says_what_pyais_says(data_dir: Path) -> None:
             assert row.get("heading_deg", 511) == (heading if heading <= 360 else 511)
 
 
+def test_the_time_of_a_message_in_parts_is_that_of_its_first_sentence() -> None:
+    """Loggers give a TAG block to the first sentence of a group only."""
+    first = (
+        b"\\g:1-2-7,c:1700000000*52\\!AIVDM,2,1,7,A,53aGulD0000000c7?0918Tq<E>0<Q8U=@Tp400155P:22uG`002ShTj0,0*05\r\n"
+    )
+    second = b"!AIVDM,2,2,7,A,EQC`4Sm51A0C@08,2*50\r\n"
+    body = first.split(b"\\")[1].split(b"*")[0].decode()
+    first = first.replace(b"*52\\", f"*{pynmea2.NMEASentence.checksum(body):02X}\\".encode())
+    assert [r["time"] for r in decoded(first, second)[0]] == [1700000000.0]
+    later = b"2023-11-14T22:13:21Z " + second
+    assert [r["time"] for r in decoded(first, later)[0]] == [1700000000.0]
+    assert [r["time"] for r in decoded(first.split(b"\\")[2], second)[0]] == [None]
+
+
 def test_ais_fragments_give_one_message() -> None:
     first = b"!AIVDM,2,1,7,A,53aGulD0000000c7?0918Tq<E>0<Q8U=@Tp400155P:22uG`002ShTj0,0*05\r\n"
     second = b"!AIVDM,2,2,7,A,EQC`4Sm51A0C@08,2*50\r\n"
