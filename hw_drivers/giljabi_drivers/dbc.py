@@ -14,6 +14,7 @@ from giljabi.platform import share_dir
 from giljabi.types import BadInputError
 from giljabi.wire import WireChecksum, WireCounter
 from giljabi_drivers.can_checks import default_checks
+from giljabi_drivers.dbc_repair import Repair
 
 # Factor to SI by the DBC's unit string; the empty string is looked up under what the signal usually has.
 SI: dict[str, dict[str, float]] = {
@@ -24,7 +25,6 @@ SI: dict[str, dict[str, float]] = {
     "force": {"N": 1.0, "kN": 1e3},
     "length": {"m": 1.0, "cm": 1e-2, "mm": 1e-3},
 }
-SIGNAL = re.compile(r"\s*SG_\s+\w+\s*(m\d*M?|M)?\s*:\s*\d+\|\d+@[01][+-]\s*\([^,]+,[^)]+\)\s*\[[^|]*\|[^]]*\]\s*\".*\"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,19 +147,9 @@ def load_dbc(path: Path, default_checksum: str = "none") -> Database:
         raise BadInputError(f"{path}:1: cannot be read ({e.strerror}); a DBC file is expected") from None
     if not re.search(r"^\s*BO_ ", text, re.MULTILINE):
         raise BadInputError(f"{path}:1: has no message (BO_); a DBC file is expected")
-    lines, notes = text.splitlines(), []
-    for i, line in enumerate(lines):  # one bad signal must not cost the file
-        if line.lstrip().startswith("SG_ ") and not SIGNAL.match(line):
-            notes.append(f"{path}:{i + 1}: '{line.strip()[:40]}' cannot be read as a signal and is left out")
-            lines[i] = ""
-    text = "\n".join(lines) + "\n"
-    try:
-        loaded: Any = cantools.database.load_string(text, database_format="dbc", strict=False)
-    except Exception as e:  # cantools lets parser, value and key errors through
-        found = re.search(r"line (\d+)", str(e))
-        what = str(e).splitlines()[0] if str(e) else type(e).__name__
-        raise BadInputError(f"{path}:{found.group(1) if found else 1}: {what}; a DBC file is expected") from None
-    out = Database(path, {}, {}, notes)
+    repair = Repair(path, text)
+    loaded: Any = repair.read(lambda t: cantools.database.load_string(t, database_format="dbc", strict=False))
+    out = Database(path, {}, {}, repair.notes)
     definitions = loaded.dbc.attribute_definitions if loaded.dbc else {}
     kind = definitions["ChecksumKind"].default_value if "ChecksumKind" in definitions else default_checksum
     for m in loaded.messages:

@@ -100,6 +100,8 @@ def seeds(name: str, data_dir: Path | None) -> list[bytes]:
         return list(nmea(data_dir))
     if name in ("platform_file", "scenario_file"):
         return list(files(f"{name.removesuffix('_file')}s/*.yaml"))
+    if name == "can":
+        return list(can_datagram(data_dir))
     own = {"ais": ais, "can_driver": can_driver, "can_datagram": can_datagram, "recording": recording, "dbc": dbc}
     return list(own[name](data_dir)) if name in own else marine_targets.seeds(name)
 
