@@ -149,6 +149,8 @@ def load_dbc(path: Path, default_checksum: str = "none") -> Database:
         raise BadInputError(f"{path}:1: has no message (BO_); a DBC file is expected")
     repair = Repair(path, text)
     loaded: Any = repair.read(lambda t: cantools.database.load_string(t, database_format="dbc", strict=False))
+    if not loaded.messages:
+        raise BadInputError(f"{repair.notes[0]}; a DBC file with at least one message is expected")
     out = Database(path, {}, {}, repair.notes)
     definitions = loaded.dbc.attribute_definitions if loaded.dbc else {}
     kind = definitions["ChecksumKind"].default_value if "ChecksumKind" in definitions else default_checksum
