@@ -3,13 +3,13 @@
 
 usage: benchmarks/can_bus.py [--seconds S] [--rate N] [--json F|-]
 
-Method. The traffic is a car's: 63 messages with checksum and counter, of which three are taken to samples. `virtual`:
-one process, python-can's virtual bus is filled with frames, then emptied by each reader in turns; the peer is a Notifier
-whose listener decodes with cantools and counts by identifier, and checks nothing. `socket`: a process sends datagrams
-of python-can's udp_multicast on the loopback at --rate for --seconds; loss, order, wrong checksums and the reader's
-share of a core; the peer gets the same for a quarter of the time. `afcan` is the same over vcan0 where there is one.
-`jitter`: how far the interval of a 10 ms message is from 10 ms, by the kernel's stamps, out of the guard's thread and
-out of python-can's send_periodic, in turns.
+Method. The traffic is a car's: 63 messages with checksum and counter, three of which are taken to samples. `virtual`:
+one process, python-can's virtual bus is filled with frames, then emptied by each reader in turns; the peer is a
+Notifier whose listener decodes with cantools and counts by identifier, and checks nothing. `socket`: a process sends
+datagrams of python-can's udp_multicast on the loopback at --rate for --seconds; loss, order, wrong checksums and the
+reader's share of a core; the peer gets the same for a quarter of the time. `afcan` is the same over vcan0 where there
+is one. `jitter`: how far the interval of a 10 ms message is from 10 ms, by the kernel's stamps, out of the guard's
+thread and out of python-can's send_periodic, in turns.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,12 +119,12 @@ def can_sender(channel: str) -> socket.socket:
 
 @contextlib.contextmanager
 def sending(
-    open_socket: Callable[..., socket.socket], where: Any, frames: list[bytes], rate: float, seconds: float
+    open_socket: Callable[[], socket.socket], frames: list[bytes], rate: float, seconds: float
 ) -> Iterator[Any]:
     """A sender process, from its start to its end; gives the queue with its word."""
     context = multiprocessing.get_context("fork")
     done = context.Queue()
-    p = context.Process(target=send, args=(lambda: open_socket(where), frames, rate, seconds, done), daemon=True)
+    p = context.Process(target=send, args=(open_socket, frames, rate, seconds, done), daemon=True)
     p.start()
     try:
         yield done
@@ -217,13 +218,13 @@ def virtual(folder: Path, rounds: int = 3) -> dict[str, Any]:
 
 
 def wire(
-    folder: Path, url: str, open_socket: Callable[..., socket.socket], where: Any, rate: float, seconds: float
+    folder: Path, url: str, open_socket: Callable[[], socket.socket], rate: float, seconds: float
 ) -> dict[str, Any]:
     """A paced sender process against our transport and driver: loss, order, wrong frames, share of a core."""
     driver = car(folder)
     ours = Ours(driver, url)
     packed = [pack_can(r, ours.transport.framing) for r in traffic(driver)]
-    with sending(open_socket, where, packed, rate, seconds) as done:
+    with sending(open_socket, packed, rate, seconds) as done:
         cpu, start, told, quiet = time.process_time(), time.monotonic(), None, 0
         while told is None or quiet < 5:
             select.select([ours.transport.fileno()], [], [], 0.05)
@@ -259,7 +260,7 @@ def wire_peer(folder: Path, port: int, rate: float, seconds: float) -> dict[str,
     member = struct.pack("=4s4s", socket.inet_aton(GROUP), socket.inet_aton("127.0.0.1"))
     bus._multicast._socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)  # it joins elsewhere only
     peer = Peer(folder, bus)
-    with sending(multicast_sender, port, packed, rate, seconds) as done:
+    with sending(partial(multicast_sender, port), packed, rate, seconds) as done:
         cpu, start = time.process_time(), time.monotonic()
         peer.start()
         sent, _ = done.get(timeout=seconds + 30.0)
@@ -341,11 +342,11 @@ def measure(seconds: float, rate: float) -> dict[str, Any]:
         out["virtual"] = virtual(folder)
         port = free_port()
         url = f"can:udp_multicast/{GROUP}?port={port}"
-        out["socket"] = wire(folder, url, multicast_sender, port, rate, seconds)
+        out["socket"] = wire(folder, url, partial(multicast_sender, port), rate, seconds)
         out["socket_peer"] = wire_peer(folder, free_port(), rate, max(1.0, seconds / 4))
         out["socket_ratio_cpu"] = out["socket_peer"]["cpu_us_per_frame"] / out["socket"]["cpu_us_per_frame"]
         if Path("/sys/class/net/vcan0").exists() and hasattr(socket, "AF_CAN"):
-            out["afcan"] = wire(folder, "can:socketcan/vcan0", can_sender, "vcan0", rate, seconds)
+            out["afcan"] = wire(folder, "can:socketcan/vcan0", partial(can_sender, "vcan0"), rate, seconds)
         else:
             out["afcan"] = None  # no vcan0 on this machine
         span = min(10.0, seconds)

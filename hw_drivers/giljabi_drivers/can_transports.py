@@ -293,7 +293,9 @@ def to_message(data: bytes) -> Any:
 
 def from_message(m: Any, t: float, bus: int) -> Received:
     """A python-can Message as a frame received at t [s]."""
-    flags = m.is_extended_id | m.is_remote_frame << 1 | m.is_error_frame << 2 | m.is_fd << 3
+    flags = 1 if m.is_extended_id else 0
+    if m.is_remote_frame or m.is_error_frame or m.is_fd:
+        flags |= m.is_remote_frame << 1 | m.is_error_frame << 2 | m.is_fd << 3
     return Received(t, bytes(m.data), m.arbitration_id, bus, flags)
 
 

@@ -14,7 +14,7 @@ from giljabi.platform import share_dir
 from giljabi.types import BadInputError
 from giljabi.wire import WireChecksum, WireCounter
 from giljabi_drivers.can_checks import default_checks
-from giljabi_drivers.dbc_repair import Repair
+from giljabi_drivers.dbc_repair import Repair, lines_of
 
 # Factor to SI by the DBC's unit string; the empty string is looked up under what the signal usually has.
 SI: dict[str, dict[str, float]] = {
@@ -121,6 +121,11 @@ class Database:
     by_name: dict[str, Message]
     by_key: dict[int, Message]
     notes: list[str]
+    lines: dict[tuple[int, str], int] = field(default_factory=dict)  # see dbc_repair.lines_of
+
+    def at(self, message: Message, signal: str = "") -> str:
+        """`file:line` of a message or of one of its signals."""
+        return f"{self.path}:{self.lines.get((message.key, signal), self.lines.get((message.key, ''), 1))}"
 
 
 def find_dbc(name: str | Path, beside: Path | None = None) -> Path:
@@ -151,7 +156,7 @@ def load_dbc(path: Path, default_checksum: str = "none") -> Database:
     loaded: Any = repair.read(lambda t: cantools.database.load_string(t, database_format="dbc", strict=False))
     if not loaded.messages:
         raise BadInputError(f"{repair.notes[0]}; a DBC file with at least one message is expected")
-    out = Database(path, {}, {}, repair.notes)
+    out = Database(path, {}, {}, repair.notes, lines_of(repair.lines))
     definitions = loaded.dbc.attribute_definitions if loaded.dbc else {}
     kind = definitions["ChecksumKind"].default_value if "ChecksumKind" in definitions else default_checksum
     for m in loaded.messages:
@@ -171,7 +176,7 @@ def _add(database: Database, m: Any, default_checksum: str) -> None:
         strange = s.is_multiplexer or s.multiplexer_ids or s.is_float or not s.scale
         if first + s.length > 8 * m.length or strange:
             what = "does not fit its message, is multiplexed, floating-point or without a scale; it is left out"
-            database.notes.append(f"{database.path}: {m.name}.{s.name} {what}")
+            database.notes.append(f"{database.at(out, s.name)}: {m.name}.{s.name} {what}")
             continue
         shift = 8 * m.length - first - s.length if big else first
         scale, offset, unit = float(s.scale), float(s.offset), str(s.unit or "")
@@ -180,11 +185,11 @@ def _add(database: Database, m: Any, default_checksum: str) -> None:
     try:
         default_checks(out, default_checksum, text)
     except BadInputError as e:
-        raise BadInputError(f"{database.path}: {m.name}: {e}") from None
+        raise BadInputError(f"{database.at(out)}: {m.name}: {e}") from None
     if out.unchecked:
-        database.notes.append(f"{database.path}: {m.name} is not checked: {out.unchecked}")
+        database.notes.append(f"{database.at(out)}: {m.name} is not checked: {out.unchecked}")
     if out.key in database.by_key:
-        database.notes.append(f"{database.path}: {m.name} has the identifier of {database.by_key[out.key].name}")
+        database.notes.append(f"{database.at(out)}: {m.name} has the identifier of {database.by_key[out.key].name}")
         return
     database.by_key[out.key] = out
     database.by_name.setdefault(out.name, out)

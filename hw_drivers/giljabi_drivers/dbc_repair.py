@@ -195,5 +195,18 @@ class Repair:
         return BadInputError(f"{self.path}:{found[1] if found else 1}: {_first_line(e)}; a DBC file is expected")
 
 
+def lines_of(lines: list[str]) -> dict[tuple[int, str], int]:
+    """Line of each message and signal, from 1, by identifier as the file has it and name ("" for the message)."""
+    out: dict[tuple[int, str], int] = {}
+    key = -1
+    for i, line in enumerate(lines):
+        if m := MESSAGE.match(line):
+            key = int(m[1])
+            out.setdefault((key, ""), i + 1)
+        elif m := SIGNAL.match(line):
+            out.setdefault((key, m[1]), i + 1)
+    return out
+
+
 def _first_line(e: Exception) -> str:
     return str(e).splitlines()[0] if str(e) else type(e).__name__

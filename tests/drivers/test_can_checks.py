@@ -22,8 +22,10 @@ from giljabi.platform import load_platform
 from giljabi.types import BadInputError
 from giljabi.wire import EncodeTable, WireChecksum, WireCounter, WireCrc, WireField, WireMessage
 from giljabi_drivers.can import CanDriver
+from giljabi_drivers.can_checks import MessageOptions, set_options
 from giljabi_drivers.can_data_ids import VW_MQB
-from giljabi_drivers.contract import Received
+from giljabi_drivers.can_watch import MessageWatch
+from giljabi_drivers.contract import DriverStats, Received
 from giljabi_drivers.dbc import load_dbc
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -316,6 +318,43 @@ def test_a_platform_file_names_checksum_and_counter(tmp_path: Path) -> None:
     assert d.stats.flagged == {"counter_skipped": 1}
     d.step(0.0, [Received(0.0, bytes(8), 291)])
     assert d.stats.rejected == {"counter_repeated": 1, "checksum": 1}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 15), min_size=1, max_size=40), st.sampled_from([14, 15, 7]))
+def test_each_frame_is_judged_by_its_counter(counts: list[int], highest: int) -> None:
+    """Stuck and skipped counters are told with the very frame; a value that the counter does not have is dropped."""
+    m = load_dbc(ROOT / "config" / "dbc" / "car.dbc").by_name["STEERING_STATUS"]
+    set_options(m, MessageOptions(checksum="none", counter_max=highest), "none")
+    watch = MessageWatch({}, None)
+    watch.add(m, wanted=True, counted=True)
+    last: int | None = None
+    for c in counts:
+        stats = DriverStats()
+        got = watch.feed([Received(0.0, bytes([0, 0, 0, 0, 0, 0, c, 0]), m.can_id)], stats)
+        told, skipped = stats.rejected, stats.flagged.get("counter_skipped", 0)
+        if c > highest:
+            assert (got, told, skipped) == ([], {"counter_invalid": 1}, 0)
+            continue
+        if c == last:
+            assert (got, told, skipped) == ([], {"counter_repeated": 1}, 0)
+        else:
+            assert len(got) == 1
+            assert told == {}
+            assert skipped == int(last is not None and c != (last + 1) % (highest + 1))
+        last = c
+
+
+def test_a_wrong_kind_in_a_database_is_an_error_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.dbc"
+    attribute = (
+        'BA_DEF_ BO_ "ChecksumKind" STRING ;\nBA_DEF_DEF_ "ChecksumKind" "";\nBA_ "ChecksumKind" BO_ 292 "crc99";\n'
+    )
+    path.write_text(DBC + attribute)
+    with pytest.raises(
+        BadInputError, match=r"x\.dbc:6: OTHER: the checksum kind 'crc99' is not known; one of none, toyota"
+    ):
+        load_dbc(path)
 
 
 def test_a_crc_of_ones_own(tmp_path: Path) -> None:
