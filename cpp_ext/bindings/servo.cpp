@@ -358,6 +358,9 @@ void bind_chain(py::module_& m) {
           "deadline", [](LockedChain& c) { return locked(c, [](Chain& k) { return k.deadline(); }); },
           "Time from which there is no use in waiting [s].")
       .def(
+          "began", [](LockedChain& c) { return locked(c, [](Chain& k) { return k.began(); }); },
+          "Time of the newest cycle [s].")
+      .def(
           "request",
           [](LockedChain& c, const py::bytes& bytes, int count, int size) {
             const std::string_view packet = view(bytes);

@@ -14,6 +14,7 @@ QUANTITIES: tuple[Quantity, ...] = ("position", "velocity", "effort", "voltage",
 FAST = ("present_position", "present_velocity", "present_current")
 LOAD = ("present_position", "present_velocity", "present_load")
 SLOW = ("present_voltage", "present_temperature", "hardware_error")
+MAX_SLOW = 32  # bytes of a reading of everything
 QUANTITY_OF: dict[str, Quantity] = {
     "present_position": "position", "present_velocity": "velocity", "present_current": "effort",
     "present_load": "effort", "present_voltage": "voltage", "present_temperature": "temperature",
@@ -67,6 +68,7 @@ class Joint:
     slow_size: int  # bytes read now and then, from the same address
     reads: tuple[Read, ...]
     torque_address: int
+    indirect: tuple[int, ...] = ()  # addresses that the servo's indirect data must stand for, byte by byte
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,10 @@ class ChainLayout:
 
 @dataclass(frozen=True, slots=True)
 class Mounting:
-    """How a servo sits in its joint: position = sign * (raw - zero) * radians of one count."""
+    """How a servo sits in its joint: position = sign / gear * (raw - zero) * radians of one count."""
 
     sign: float = 1.0
+    gear: float = 1.0  # turns of the servo for one turn of the joint
     zero: float = 2048.0  # raw
     effort: float = 1.0  # N*m (or what else is wanted) of one ampere or of full load
     low: float = -(2.0**31)  # raw limits of the goal
@@ -114,47 +117,74 @@ def _field(start: int, r: Register) -> Field:
     return Field(r.address - start, r.size, r.sign)
 
 
-def make_joint(
-    table: Table, servo_id: int, channel: int, mounting: Mounting, *, reads: Sequence[str] = FAST,
-    slow: Sequence[str] = SLOW, extras: Sequence[Extra] = (),
-) -> Joint:  # fmt: skip
-    """A joint driven to positions [rad]; raises BadInputError when a register is not in the table."""
-    for n in (*reads, *(e.register for e in extras)):
+def _check(table: Table, names: Sequence[str]) -> None:
+    for n in names:
         if n not in table.registers:
             raise BadInputError(f"the control table has no register '{n}'")
-    position = table.registers["goal_position"]
-    written = ["goal_position", *(e.register for e in extras)]
+
+
+def _gathered(
+    table: Table, written: Sequence[str], read: Sequence[str], slow: Sequence[str]
+) -> tuple[Table, tuple[int, ...]]:
+    """The table with these registers moved into the indirect data, and the addresses that they stand for."""
+    _check(table, ("indirect_address", "indirect_data"))
+    at, moved = table.registers["indirect_data"].address, dict(table.registers)
+    addresses: list[int] = []
+    room = (at - table.registers["indirect_address"].address) // 2
+    for n in (*written, *read, *slow):
+        r = table.registers[n]
+        moved[n] = replace(r, address=at + len(addresses))
+        addresses += range(r.address, r.address + r.size)
+    if len(addresses) > room:
+        raise BadInputError(f"{len(addresses)} bytes are gathered; at most {room} fit into the indirect data")
+    return replace(table, registers=moved), tuple(addresses)
+
+
+def _read(start: int, table: Table, name: str, mounting: Mounting) -> Read:
+    """One register in SI at the joint."""
+    r, q = table.registers[name], QUANTITY_OF[name]
+    turn, scale, offset = mounting.sign / mounting.gear, r.scale, 0.0
+    if q == "position":
+        scale = turn * table.radians
+        offset = -scale * mounting.zero
+    elif q == "velocity":
+        scale = turn * r.scale
+    elif q == "effort":
+        scale = mounting.sign * r.scale * mounting.effort
+    return Read(_field(start, r), q, scale, offset)
+
+
+def make_joint(
+    table: Table, servo_id: int, channel: int, mounting: Mounting, *, reads: Sequence[str] = FAST,
+    slow: Sequence[str] = SLOW, extras: Sequence[Extra] = (), indirect: bool = False,
+) -> Joint:  # fmt: skip
+    """A joint driven to positions [rad]; raises BadInputError when a register is not in the table.
+
+    indirect: the servo gathers the registers by itself, so that nothing between them is written or read.
+    """
+    written = [*(e.register for e in extras), "goal_position"]
+    slow = [n for n in slow if n in table.registers]
+    _check(table, (*reads, *written))
+    torque = table.registers["torque_enable"].address
+    gathered: tuple[int, ...] = ()
+    if indirect:
+        table, gathered = _gathered(table, written, reads, slow)
     goal_address, goal_size = block(table, written)
-    count = mounting.sign / table.radians
-    goals = [Goal(_field(goal_address, position), channel, count, mounting.zero, mounting.low, mounting.high)]
+    if sum(table.registers[n].size for n in written) != goal_size:
+        what = f"{', '.join(written)} are not next to each other, a write would change others"
+        raise BadInputError(f"{what}; indirect: true is expected")
+    count = mounting.sign * mounting.gear / table.radians
+    position = _field(goal_address, table.registers["goal_position"])
+    goals = [Goal(position, channel, count, mounting.zero, mounting.low, mounting.high)]
     for e in extras:
         goals.append(Goal(_field(goal_address, table.registers[e.register]), driven=e.driven, safe=e.safe))
-    covered = sum(g.field.size for g in goals)
-    if covered != goal_size:
-        raise BadInputError(
-            f"the registers {', '.join(written)} are not next to each other: a write would change others"
-        )
     start, fast_size = block(table, reads)
-    # Slow registers in front of the fast ones are left to the housekeeping.
-    behind = [n for n in slow if n in table.registers and table.registers[n].address >= start]
+    # Slow registers in front of the fast ones, or far behind, are left to the housekeeping.
+    behind = [n for n in slow if start <= table.registers[n].address < start + MAX_SLOW]
     _, slow_size = block(table, [*reads, *behind])
-    if slow_size > 64:
-        behind = []
-        slow_size = fast_size
-    items = []
-    for n in (*reads, *behind):
-        r, q = table.registers[n], QUANTITY_OF[n]
-        scale, offset = r.scale, 0.0
-        if q == "position":
-            scale, offset = mounting.sign * table.radians, -mounting.sign * table.radians * mounting.zero
-        elif q == "velocity":
-            scale = mounting.sign * r.scale
-        elif q == "effort":
-            scale = mounting.sign * r.scale * mounting.effort
-        items.append(Read(_field(start, r), q, scale, offset))
+    items = tuple(_read(start, table, n, mounting) for n in (*reads, *behind))
     return Joint(
-        servo_id, goal_address, goal_size, tuple(goals), start, fast_size, slow_size, tuple(items),
-        table.registers["torque_enable"].address,
+        servo_id, goal_address, goal_size, tuple(goals), start, fast_size, slow_size, items, torque, gathered
     )  # fmt: skip
 
 

@@ -31,6 +31,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "drivers": {
         "nmea0183": "giljabi_drivers.nmea0183:Nmea0183Driver",
         "can": "giljabi_drivers.can:CanDriver",
+        "dynamixel": "giljabi_drivers.servo:DynamixelDriver",
+        "feetech": "giljabi_drivers.servo:FeetechDriver",
         "nmea2000": "giljabi_drivers.nmea2000:Nmea2000Driver",
         "mavlink": "giljabi_drivers.mavlink:MavlinkDriver",
         "vectornav": "giljabi_drivers.vectornav:VectorNavDriver",

@@ -21,6 +21,7 @@ def _kinds() -> dict[str, Callable[..., Peer]]:
     from giljabi_sim.peers.imu import VectorNavPeer, XsensPeer
     from giljabi_sim.peers.nmea import NmeaPeer
     from giljabi_sim.peers.nmea2000 import Nmea2000Peer
+    from giljabi_sim.peers.servo import ServoPeer
 
     return {
         "nmea": NmeaPeer,
@@ -29,6 +30,7 @@ def _kinds() -> dict[str, Callable[..., Peer]]:
         "nmea2000": Nmea2000Peer,
         "vectornav": VectorNavPeer,
         "xsens": XsensPeer,
+        "servo": ServoPeer,
     }
 
 

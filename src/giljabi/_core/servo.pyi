@@ -67,6 +67,10 @@ class Chain:
         """
         config: giljabi_drivers.servo_layout.ChainLayout; ValueError says what is wrong.
         """
+    def began(self) -> float:
+        """
+        Time of the newest cycle [s].
+        """
     def cycle(self, now: float, goals: Sequence[float] | None = None, orders: bytes | None = None) -> bytes:
         """
         Bytes of one cycle; empty while replies are due. goals by channel, SI; orders by joint: 0 released, 1 driven, 2

@@ -132,6 +132,7 @@ class Chain {
   std::size_t follow_up(double now, std::uint8_t* out, std::size_t room) noexcept;
 
   bool done() const noexcept { return got_ + broken_ >= expected_; }
+  double began() const noexcept { return now_; }
   double nominal_end() const noexcept { return nominal_end_; }  // s, when the last reply should be in
   double deadline() const noexcept { return deadline_; }        // s, when there is no use in waiting
 

@@ -322,6 +322,9 @@ inline void Chain::take(double now, const Status& s) noexcept {
     }
     return;
   }
+  if (s.size == 0 && s.id == rider_id_) {
+    return;  // a write that is acknowledged although nobody asked for it
+  }
   if (place < 0 || !decode(now, static_cast<std::size_t>(place), s)) {
     (dynamixel() ? dynamixel_.counts : feetech_.counts).drop(Drop::unexpected);
   }
