@@ -20,6 +20,7 @@ from giljabi.wire import EncodeTable
 from giljabi.yaml_file import Strict
 from giljabi_drivers.can_checks import KINDS, MessageOptions, known_kind, set_options
 from giljabi_drivers.can_commands import SignalCommand, build_table
+from giljabi_drivers.can_imu import CanImu, ImuSignals, build_imu
 from giljabi_drivers.can_watch import MessageWatch
 from giljabi_drivers.contract import DriverStats, Received, StepResult
 from giljabi_drivers.dbc import Database, Message, find_dbc, load_dbc
@@ -48,6 +49,7 @@ class CanOptions(Strict):
     )
     radar_std_m: float = Option(default=0.5, gt=0, description="of a radar position, per axis")
     commands: dict[str, SignalCommand] = Option(default_factory=dict)
+    imu: ImuSignals | None = Option(default=None, description="signals of an IMU; else KINEMATICS is one")
 
 
 Take = Callable[[bytes, float], None]
@@ -83,6 +85,7 @@ class CanDriver:
         self._out: list[Sample] = []
         self._missing: dict[str, str] = {}
         self.messages = MessageWatch(self._options.messages, self._options.bus)
+        self._imu = self._build_imu(strict=dbc is None)
         self._takers = self._listen()
 
     def _load(self, path: Path, strict: bool) -> Database:
@@ -158,7 +161,10 @@ class CanDriver:
             head, _, number = name.rpartition("_")
             if head == "RADAR_OBJECT" and number.isdigit():
                 takers[name] = self._radar_object(m, int(number))
-        kinds = {"imu": ("KINEMATICS",), "joints": ("WHEEL_SPEEDS", "STEER_ANGLE_SENSOR", "STEERING_STATUS")}
+        for name, take in (self._imu.takers() if self._imu else {}).items():
+            takers[name] = _both(takers.get(name), take)
+        imu = tuple(self._imu.readers) if self._imu else ("KINEMATICS",)
+        kinds = {"imu": imu, "joints": ("WHEEL_SPEEDS", "STEER_ANGLE_SENSOR", "STEERING_STATUS")}
         kinds["detections"] = ("RADAR_OBJECT_0",)
         for kind, sensor in self._watch.names.items():
             if not any(n in takers for n in kinds.get(kind, ())):
@@ -223,9 +229,17 @@ class CanDriver:
                 self._yaw_rate = (t, float(omega[2]))
             if ax is not None and ay is not None:
                 force[:2] = sign * ax(data), sign * ay(data)
-            self._give(Imu(t, omega, force, self._watch.source("imu", "imu")))
+            if self._imu is None:
+                self._give(Imu(t, omega, force, self._watch.source("imu", "imu")))
 
         return take
+
+    def _build_imu(self, strict: bool) -> CanImu | None:
+        def give(t: float, reading: Array) -> None:
+            self._give(Imu(t, reading[:3], reading[3:], self._watch.source("imu", "imu")))
+
+        signals = self._options.imu
+        return build_imu(self._platform, self.name, signals, self.database, give, strict=strict) if signals else None
 
     def _steering_status(self, m: Message) -> Take:
         return self._status(m, m.si("ANGLE", "angle", "deg"), "position", self._steering)
@@ -299,6 +313,18 @@ class CanDriver:
             row[6:] = length, width, number, Kind.UNKNOWN.value, self._options.radar_std_m**2
         self._scan = {}
         self._give(Detections(t, self._watch.source("detections", "radar"), "base_link", rows))
+
+
+def _both(first: Take | None, second: Take) -> Take:
+    """Two parts that want the same message."""
+    if first is None:
+        return second
+
+    def take(data: bytes, t: float) -> None:
+        first(data, t)
+        second(data, t)
+
+    return take
 
 
 def _mount(platform: Platform, sensor: str | None) -> tuple[Array, Array]:
