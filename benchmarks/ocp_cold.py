@@ -75,7 +75,7 @@ def solve(problem: Problem, seed: int, share: float, others: int) -> dict[str, A
     reference = problem.reference(np.arange(n) * problem.dt)
     for first in (x0, reference, *(guess(reference if i % 2 else x0) for i in range(others))):
         ocp.set_guess(first, problem.start_input)
-        other = ocp.solve(x0)
+        other = ocp.solve(x0, starts=1)
         if other.status is Status.CONVERGED:
             best = min(best, other.cost)
     return {

@@ -188,6 +188,7 @@ class Ocp:
             for name in (*_WEIGHTS, *_BOUNDS)
         }
         self._bounds_checked = True
+        self._guessed = True  # nothing was solved since the guess
         self._x: Array = self._tables["x"][:]
         self._u: Array = self._tables["u"][:]
         self._x.flags.writeable = False
@@ -278,6 +279,7 @@ class Ocp:
         self._assign("x guess", self._tables["x"], x)
         self._assign("u guess", self._tables["u"], np.zeros(len(self.names.inputs)) if u is None else u)
         self._core.forget()
+        self._guessed = True
 
     # --- solving --------------------------------------------------------------------------------
 
@@ -295,16 +297,33 @@ class Ocp:
         """Second phase: one QP for the measured state (nx,); prepares first when that was not done."""
         if not self._bounds_checked:
             self._check_bounds()
+        self._guessed = False
         report = self._core.feedback(x)
         if report is None:  # not a plain array: converted, or refused
             report = self._core.feedback(self._state(x))
             assert report is not None
         return self._result(report)
 
-    def solve(self, x: npt.ArrayLike, max_iterations: int = 500) -> Result:
-        """Full SQP from the present guess for the state (nx,), until the residuals are below `tolerance`."""
+    def solve(self, x: npt.ArrayLike, max_iterations: int = 500, starts: int | None = None) -> Result:
+        """Full SQP for the state (nx,), until the residuals are below `tolerance`.
+
+        starts: 1 is from the present trajectory alone, and stays on its side of what is in the way; 2 also from the
+        reference, 3 also with soft constraints faded in, 4 also from a shaken reference; the cheapest result is kept.
+        Not given: 4 where the model has soft constraints, nothing was solved since set_guess() and `time_budget` is
+        infinite, else 1. max_iterations and time_budget are those of each start.
+        """
         self._check_bounds()
-        return self._result(self._core.solve(self._state(x), _count("max_iterations", max_iterations)))
+        state, most = self._state(x), _count("max_iterations", max_iterations)
+        if starts is None:
+            several = self._guessed and self.names.constraints and self._core.get("time_budget") == np.inf
+            starts = 4 if several else 1
+        elif _count("starts", starts) > 4:
+            raise BadInputError(f"starts is {starts}; 1 to 4 is expected")
+        self._guessed = False
+        report = self._core.solve(state, most)
+        if starts > 1 and report.status != Status.BAD_INPUT:
+            report = self._solve_again(state, most, starts, report)
+        return self._result(report)
 
     def simulate(self, x: npt.ArrayLike, u: npt.ArrayLike, duration: float, substeps: int = 10) -> Array:
         """State (nx,) after `duration` [s] under the model with constant input (nu,) and stage 0's parameters."""
@@ -324,6 +343,37 @@ class Ocp:
         return self._core.constraint_values(_finite("x", x, ((nx,),)), inputs, self._tables["parameters"][stage])
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _solve_again(self, x: Array, most: int, starts: int, report: _solver.Report) -> _solver.Report:
+        """Report of the best of a first solve and of `starts` - 1 further ones, whose trajectory is then in place."""
+        core, tables = self._core, self._tables
+        reference = tables["x_ref"]
+        i = np.arange(1, reference.size + 1).reshape(reference.shape)
+        shake = np.ptp(reference, axis=0) * (0.4 * (i * 0.6180339887498949 % 1.0) - 0.2)  # the same numbers every time
+        best, kept = report, (self._x.copy(), self._u.copy())
+        for start in range(1, starts):
+            tables["x"][:] = reference + shake if start == 3 else reference
+            tables["u"][:] = tables["u_ref"]
+            core.forget()
+            report = self._fade_in(x, most) if start == 2 else core.solve(x, most)
+            if (not Status(report.status).usable, report.cost) < (not Status(best.status).usable, best.cost):
+                best, kept = report, (self._x.copy(), self._u.copy())
+        if best is report:
+            return best
+        tables["x"][:], tables["u"][:] = kept
+        core.forget()
+        again = core.solve(x, most)  # its multipliers, for what follows
+        return best if again.status == best.status else again
+
+    def _fade_in(self, x: Array, most: int) -> _solver.Report:
+        """Report of a solve that meets soft constraints little by little."""
+        penalties = [self._tables[name] for name in ("penalty_l1", "penalty_l2")]
+        full = [table.copy() for table in penalties]
+        for share in (1e-3, 3e-2, 1.0):
+            for table, value in zip(penalties, full, strict=True):
+                table[:] = share * value
+            report = self._core.solve(x, most)
+        return report
 
     def _state(self, x: npt.ArrayLike) -> Array:
         shape = (len(self.names.states),)
@@ -384,6 +434,7 @@ def solve_batch(
     count = _count("threads", threads)
     for ocp in problems:
         ocp._check_bounds()
+        ocp._guessed = False
     reports = _solver.solve_all(
         [ocp._core for ocp in problems],
         [ocp._state(x) for ocp, x in zip(problems, states, strict=True)],

@@ -373,7 +373,7 @@ def test_a_batch_gives_the_same_bytes_on_any_number_of_threads_as_one_by_one() -
         return problems, states
 
     problems, states = pose()
-    alone = [ocp.solve(x) for ocp, x in zip(problems, states, strict=True)]
+    alone = [ocp.solve(x, starts=1) for ocp, x in zip(problems, states, strict=True)]
     expected = [ocp.x.tobytes() + ocp.u.tobytes() for ocp in problems]
     for threads in (1, 2, 5, None):
         problems, states = pose()
@@ -395,3 +395,43 @@ def test_a_batch_refuses_what_it_cannot_solve() -> None:
             solve_batch(problems, states)
     with pytest.raises(BadInputError, match="threads"):
         solve_batch([ocp], [x0], threads=0)
+
+
+def _blocked() -> tuple[Ocp, np.ndarray]:
+    """A disc that leaves less room on the side of the guess; and the state."""
+    ocp = Ocp("bicycle_disc", horizon=40, dt=0.05)
+    ocp.set("disc_1_x", 12.0)
+    ocp.set("disc_1_y", 0.6)
+    ocp.set("disc_1_radius", 2.0)
+    reference = np.zeros((41, 6))
+    reference[:, 0], reference[:, 3] = 0.5 * np.arange(41), 10.0
+    ocp.set_reference(reference)
+    guess = reference.copy()
+    guess[:, 1] = 3.5
+    ocp.set_guess(guess)
+    return ocp, np.array([0, 0, 0, 10.0, 0, 0])
+
+
+def test_a_cold_solve_finds_the_better_side_and_one_start_stays_on_the_side_of_its_guess() -> None:
+    one, x = _blocked()
+    near = one.solve(x, starts=1)
+    several, _ = _blocked()
+    best = several.solve(x)
+    assert near.status is best.status is Status.CONVERGED
+    assert one.x[:, 1].max() > 2.0
+    assert several.x[:, 1].min() < -1.0
+    assert best.cost < 0.8 * near.cost
+    again = several.solve(x)  # goes on from there
+    assert again.iterations <= 1
+    assert again.cost == pytest.approx(best.cost, rel=1e-6)
+    assert several.feedback(x).qp_iterations <= 2  # with that solution's multipliers
+    assert several.get("penalty_l1") == pytest.approx(one.get("penalty_l1"))
+
+
+def test_a_solve_with_a_time_budget_starts_once() -> None:
+    ocp, x = _blocked()
+    ocp.set("time_budget", 1e9)
+    ocp.solve(x)
+    assert ocp.x[:, 1].max() > 2.0
+    with pytest.raises(BadInputError, match="1 to 4"):
+        ocp.solve(x, starts=5)
