@@ -17,13 +17,16 @@ import yaml
 from giljabi.platform import Platform, find_platform, load_platform
 from giljabi.registry import build_driver
 from giljabi.types import (
+    Battery,
     Detections,
+    ExternalOdometry,
     GeoDetections,
     GnssFix,
     GnssVelocity,
     Heading,
     Imu,
     JointState,
+    LocalOrigin,
     Sample,
     SpeedThroughWater,
 )
@@ -200,7 +203,21 @@ def _insane(s: Sample, k: float) -> str:  # noqa: PLR0911
         return "" if ok else repr(s)
     if isinstance(s, SpeedThroughWater):
         return "" if _within([s.speed], k * SPEED_MAX) and 0.0 < s.std < k * SPEED_MAX else repr(s)
-    return _insane_rows(s, k) if isinstance(s, Detections | GeoDetections) else ""  # others: units of their own
+    if isinstance(s, (ExternalOdometry, LocalOrigin, Battery)):
+        return _insane_of_autopilot(s, k)
+    return _insane_rows(s, k)
+
+
+def _insane_of_autopilot(s: ExternalOdometry | LocalOrigin | Battery, k: float) -> str:
+    if isinstance(s, LocalOrigin):
+        ok = abs(s.lat_deg) <= 90.0 and abs(s.lon_deg) <= 180.0 and math.isfinite(s.alt_m)
+    elif isinstance(s, Battery):
+        ok = not any(math.isinf(v) for v in (s.voltage, s.current, s.share)) and not s.voltage < 0.0
+    else:
+        ok = abs(float(np.linalg.norm(s.quaternion)) - 1.0) < 1e-6 and bool(np.all(np.isfinite(s.position)))
+        ok = ok and _within_or_nan(s.angular_velocity, k * ANGULAR_RATE_MAX)
+        ok = ok and _within(s.velocity.tolist(), k * SPEED_MAX)
+    return "" if ok else repr(s)
 
 
 def _insane_rows(s: Detections | GeoDetections, k: float) -> str:

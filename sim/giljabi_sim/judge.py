@@ -11,7 +11,7 @@ import numpy as np
 
 from giljabi_sim.expressions import Expression, Value
 from giljabi_sim.geometry import inside, polygon_distance
-from giljabi_sim.truth import Body
+from giljabi_sim.truth import Body, Own
 from giljabi_sim.world import World
 
 TRUTH_SIGNALS = (
@@ -22,6 +22,7 @@ TRUTH_SIGNALS = (
 STACK_SIGNALS = ("armed", "mode", "phase", "position_error", "heading_error_deg")
 MOVING = 0.3  # m/s
 STANDSTILL = 0.12  # m/s
+AT_HEIGHT = 0.3  # m from a route's last height, of a vehicle that flies
 PATIENCE = 15.0  # s at standstill away from the goal until the outcome is `stopped`
 
 
@@ -75,6 +76,8 @@ class Judge:
     _moved: bool = False
     _asserts: list[_AssertState] = field(default_factory=list)
     _radius: float = 0.0
+    _flies: bool = False
+    _floor: float = 0.0
     _lands: list[Any] = field(default_factory=list)
     _fences: list[Any] = field(default_factory=list)
 
@@ -95,6 +98,8 @@ class Judge:
         default = 2.0 if self.world.route.closed else scenario.platform.model.footprint.length
         self._radius = spec.arrival_radius or default
         self.s = 0.0 if self.world.route.closed else self.world.line.project(own.x, own.y).s
+        self._flies = bool(np.any(self.world.route.points[:, 2] != 0.0))
+        self._floor = own.z  # where it stood, height 0 of the route
         self._lands = [np.array(p.points) for p in m.world.polygons if p.kind == "land"]
         self._fences = [np.array(p.points) for p in m.world.polygons if p.kind == "fence"]
 
@@ -133,7 +138,7 @@ class Judge:
         """The vehicle never departed."""
         self.outcome, self.t_end = "timeout", self.world.t
 
-    def _outcome(self, t: float, own: Body, distance: float, edge: float) -> str:  # noqa: PLR0911
+    def _outcome(self, t: float, own: Own, distance: float, edge: float) -> str:  # noqa: PLR0911
         if distance <= 0.0:
             return "collision"
         corners = own.corners
@@ -145,11 +150,12 @@ class Judge:
         to_go = self.world.line.length - self.s
         # A lap is over at the line, however far beside its middle; a goal is a place.
         there = 0.0 if self.world.route.closed else math.hypot(own.x - end[0], own.y - end[1])
-        if to_go <= self._radius and there <= self._radius:
+        high = abs(own.z - self._floor - self.world.route.points[-1][2]) if self._flies else 0.0
+        if to_go <= self._radius and there <= self._radius and high <= AT_HEIGHT:
             return "arrived"
         if t >= self.world.scenario.model.duration_s - 1e-9:
             return "timeout"
-        if self._moved and own.speed < STANDSTILL:
+        if self._moved and math.hypot(own.speed, own.vz) < STANDSTILL:
             self._still_since = t if self._still_since is None else self._still_since
             if t - self._still_since >= PATIENCE:
                 return "stopped"

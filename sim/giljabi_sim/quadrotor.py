@@ -57,6 +57,11 @@ class QuadrotorVehicle:
         return max(self._thrust()) > 0.0
 
     @property
+    def parameters(self) -> dict[str, float]:
+        """The plant's parameters, as somebody who set the vehicle up knows them."""
+        return dict(self._plant.parameters)
+
+    @property
     def battery(self) -> tuple[float, float, float]:
         """Voltage under load [V], current [A], charge 0..1."""
         voltage, current = self._plant.battery

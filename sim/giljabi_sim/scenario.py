@@ -19,6 +19,7 @@ from giljabi_sim.fault_spec import Fault, parse_fault
 from giljabi_sim.track import find_track, load_track
 
 Point = tuple[float, float]
+Point3 = tuple[float, float, float]
 HalfWidth = float | tuple[float, float]
 
 
@@ -42,7 +43,7 @@ class Start(Strict):
 class RouteSpec(Strict):
     """Waypoints in map [m] and the speed wanted between them."""
 
-    points: list[Point] = Field(min_length=2)
+    points: list[Point | Point3] = Field(min_length=2, description="a third number is the height [m]")
     speed: float = Field(gt=0, description="m/s")
     half_width: HalfWidth | None = Field(default=None, description="m free beside the line: both or [left, right]")
     arrival_radius: float | None = Field(default=None, gt=0, description="m; default the footprint's length")

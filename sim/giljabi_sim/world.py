@@ -111,7 +111,8 @@ def build_route(scenario: Scenario) -> tuple[Route, Start]:
         assert m.goal is not None
         start = m.start or Start()
         points, spec, key = [(start.x, start.y), m.goal.position], m.goal, "goal"
-    xy = np.array(points, dtype=np.float64)
+    xyz = np.array([(*p, 0.0)[:3] for p in points], dtype=np.float64)
+    xy = xyz[:, :2]
     if np.min(np.hypot(*np.diff(xy, axis=0).T)) < 0.1:
         raise scenario.error((key,), "two consecutive points are the same; distinct points are expected")
     limit = scenario.platform.model.limits.speed_max
@@ -123,7 +124,7 @@ def build_route(scenario: Scenario) -> tuple[Route, Start]:
     n = len(points)
     return (
         Route(
-            np.column_stack([xy, np.zeros(n)]),
+            xyz,
             np.full(n, spec.speed),
             np.tile([left, right], (n, 1)),
             closed=False,

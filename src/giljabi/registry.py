@@ -26,8 +26,14 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "external": "giljabi.estimation.external:ExternalEstimator",
     },
     "trackers": {"gnn": "giljabi.perception.gnn:GnnTracker"},
-    "planners": {"ocp_route": "giljabi.planning.ocp_route:OcpRoutePlanner"},
-    "controllers": {"ocp_tracking": "giljabi.control.ocp_tracking:OcpTrackingController"},
+    "planners": {
+        "flight_route": "giljabi.planning.flight_route:FlightRoutePlanner",
+        "ocp_route": "giljabi.planning.ocp_route:OcpRoutePlanner",
+    },
+    "controllers": {
+        "flight_velocity": "giljabi.control.flight_velocity:FlightVelocityController",
+        "ocp_tracking": "giljabi.control.ocp_tracking:OcpTrackingController",
+    },
     "drivers": {
         "nmea0183": "giljabi_drivers.nmea0183:Nmea0183Driver",
         "can": "giljabi_drivers.can:CanDriver",

@@ -1,225 +1,176 @@
-"""Flight control: paths, flatness, the observer and the closed loop over the simulator's plant."""
+"""Flight planner and velocity controller: limits of the line, take-off and landing, pause, stale plans."""
 
+from __future__ import annotations
+
+import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.integrate import trapezoid
+from hypothesis import given
+from hypothesis import strategies as st
 
-from giljabi._core.plants import QuadrotorPlant
-from giljabi.control.airframe import Airframe, flat_reference
-from giljabi.control.flight import FlightController, FlightOptions
-from giljabi.control.flight_observer import FlightState, WrenchObserver
-from giljabi.control.flight_paths import Circle, FlatPath, Hover, Lemniscate, minimum_snap, through
-from giljabi.frames import yaw_from_quat
-from giljabi.solver import Ocp, Status
-from giljabi.types import Array, BadInputError
+from giljabi.control.flight_velocity import FlightVelocityController
+from giljabi.frames import quat_from_yaw
+from giljabi.planning.flight_line import AirLimits, build_line, flight_points
+from giljabi.planning.flight_route import FlightRoutePlanner
+from giljabi.platform import load_platform
+from giljabi.types import JointState, MissionPhase, Odometry, Route, Trajectory
 
-POINTS = np.array([[0.0, 0.0, 1.0], [4.0, 0.0, 2.0], [4.0, 5.0, 2.5], [0.0, 5.0, 1.0]])
-PERIOD = 0.01
-
-
-def x500(**changes: object) -> Airframe:
-    """What a user knows of the plant's airframe from its data sheet."""
-    p = QuadrotorPlant().parameters
-    known: dict[str, object] = {
-        "mass": p["mass"],
-        "inertia": tuple(p[f"inertia_{axis}"] for axis in "xyz"),
-        "rotor_x": tuple(p[f"rotor_{i}_x"] for i in range(1, 5)),
-        "rotor_y": tuple(p[f"rotor_{i}_y"] for i in range(1, 5)),
-        "spin": tuple(p[f"rotor_{i}_spin"] for i in range(1, 5)),
-        "torque_ratio": p["torque_coefficient"] / p["thrust_coefficient"],
-        "thrust_max": 9.0,
-        "thrust_min": 0.2,
-        "drag": (0.25, 0.25, 0.0),
-        "motor_lag": 0.035,
-    }
-    return Airframe(**{**known, **changes})  # type: ignore[arg-type]
+LIMITS = AirLimits(8.0, 2.0, 1.5, 2.5, 2.5, 3.0, 1.2)
+LANDED, FLYING = JointState(0.0, {"landed": 1.0}), JointState(0.0, {"landed": 0.0})
+coordinate = st.floats(-200, 200).map(lambda v: round(v, 1))
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        Lemniscate(5.0, 6.0, 2.0, (1.0, -2.0)),
-        Circle(3.0, 4.0),
-        minimum_snap(POINTS, np.array([2.0, 1.5, 2.5])),
-        minimum_snap(POINTS, np.array([2.0, 1.5, 2.5]), order=3),
-    ],
-)
-def test_derivatives_are_those_of_the_position(path: FlatPath) -> None:
-    t, h = np.linspace(0.3, 5.7, 40), 1e-4
-    for order in range(4):
-        slope = (path.derivative(t + h, order) - path.derivative(t - h, order)) / (2 * h)
-        assert slope == pytest.approx(path.derivative(t, order + 1), rel=1e-4, abs=1e-3)
+def route(*points: tuple[float, float, float], speed: float = 5.0) -> Route:
+    n = len(points)
+    return Route(np.array(points, dtype=float), np.full(n, speed), np.full((n, 2), np.inf))
 
 
-def test_the_lemniscate_is_the_agreed_one() -> None:
-    path = Lemniscate(5.0, 8.0)
-    t = np.linspace(0.0, 10.0, 2001)
-    a = 8.0 / (5.0 * math.sqrt(2.0)) * t
-    expected = np.column_stack([5 * np.sin(a), 5 * np.sin(a) * np.cos(a), np.full_like(a, 2.0)])
-    assert path.derivative(t, 0) == pytest.approx(expected)
-    assert np.linalg.norm(path.derivative(t, 1), axis=1).max() == pytest.approx(8.0, rel=1e-4)
+def at(p: tuple[float, float, float], v: tuple[float, float, float] = (0, 0, 0), t: float = 0.0) -> Odometry:
+    zeros = np.zeros(3)
+    return Odometry(t, np.array(p, float), quat_from_yaw(0.0), np.array(v, float), zeros, np.eye(6), np.eye(6))
 
 
-def test_minimum_snap_goes_through_the_points_smoothly_and_nothing_nearby_is_smoother() -> None:
-    times = np.array([2.0, 1.5, 2.5])
-    path = minimum_snap(POINTS, times)
-    knots = np.array([0.0, 2.0, 3.5, 6.0])
-    assert path.derivative(knots, 0) == pytest.approx(POINTS)
-    for order in range(1, 4):
-        assert path.derivative(np.array([0.0, 6.0]), order) == pytest.approx(np.zeros((2, 3)), abs=1e-8)
-        eps = 1e-9
-        jump = path.derivative(knots[1:3] + eps, order) - path.derivative(knots[1:3] - eps, order)
-        assert jump == pytest.approx(np.zeros((2, 3)), abs=1e-4)
-    # Against a change over two pieces that keeps the points and rests at its ends: the integral's slope is zero.
-    x = np.polynomial.Polynomial([0.0, 1.0])
-    change = (x**4 * (x - 2.0) * (3.5 - x) ** 4).deriv(4)
-    t = np.linspace(0.0, 3.5, 3501)
-    both = path.derivative(t, 4)[:, 0] * change(t)
-    assert abs(trapezoid(both, t)) < 1e-3 * trapezoid(np.abs(both), t)
+@given(st.lists(st.tuples(coordinate, coordinate, st.floats(5, 60).map(lambda v: round(v, 1))), min_size=2, max_size=6))
+def test_a_line_keeps_every_limit_and_passes_every_point(points: list[tuple[float, float, float]]) -> None:
+    p = np.array(points)
+    if np.min(np.linalg.norm(np.diff(p, axis=0), axis=1)) < 3.0:
+        return
+    line = build_line(p, np.full(len(p), 6.0), LIMITS, 2.0, 0.0)
+    t = np.linspace(0.0, line.duration, 400)
+    _, v, _ = line.at(t)
+    assert np.max(np.linalg.norm(v, axis=1)) <= 6.0 + 1e-6
+    assert np.max(v[:, 2]) <= 2.0 + 0.02
+    assert np.min(v[:, 2]) >= -1.5 - 0.02
+    along = np.diff(line.speed) / np.diff(line.time)
+    assert np.max(np.abs(along)) <= 2.5 * 1.05
+    for corner in p:
+        assert np.min(np.linalg.norm(line.position - corner, axis=1)) <= 2.0 + 0.3
+    assert np.linalg.norm(line.position[0] - p[0]) < 1e-9
+    assert np.linalg.norm(line.position[-1] - p[-1]) < 1e-9
+    assert np.max(np.abs(np.diff(line.yaw))) <= 1.2 * np.max(np.diff(line.time)) + 1e-9
 
 
-def test_a_path_within_limits_meets_the_tighter_one_and_beats_equal_shares() -> None:
-    path = through(POINTS, 4.0, 6.0)
-    fastest, hardest = path.peaks(200)
-    assert max(fastest / 4.0, hardest / 6.0) == pytest.approx(1.0, abs=0.01)
-    gaps = np.linalg.norm(np.diff(POINTS, axis=0), axis=1)
-    plain = minimum_snap(POINTS, gaps)
-    v, a = plain.peaks()
-    assert path.end <= plain.stretched(max(v / 4.0, math.sqrt(a / 6.0))).end
+def test_turns_are_slow_enough_for_the_lateral_limit() -> None:
+    line = build_line(np.array([[0, 0, 10], [50, 0, 10], [50, 50, 10.0]]), np.full(3, 8.0), LIMITS, 2.0, 0.0)
+    t = np.linspace(0.0, line.duration, 2000)
+    _, v, _ = line.at(t)
+    a = np.gradient(v, t, axis=0)
+    speed = np.linalg.norm(v, axis=1)
+    across = np.abs(v[:, 0] * a[:, 1] - v[:, 1] * a[:, 0]) / np.maximum(speed, 0.5)
+    assert np.percentile(across, 99) <= 3.0 * 1.1
+    assert np.max(across) > 2.0  # and it makes use of it
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda: minimum_snap(POINTS[:1], np.array([])), "two finite points"),
-        (lambda: minimum_snap(POINTS, np.array([1.0, -1.0, 1.0])), "above 0 s"),
-        (lambda: minimum_snap(POINTS, np.ones(3), order=5), "order is 5"),
-        (lambda: through(np.repeat(POINTS, 2, axis=0), 3.0, 3.0), "same"),
-        (lambda: through(POINTS, 0.0, 3.0), "limits"),
-        (lambda: x500(mass=math.nan), "mass is nan"),
-        (lambda: x500(spin=(1.0, 1.0, 1.0, 1.0)), "every axis"),
-        (lambda: Airframe.from_parameters({"mass": 1.0}, 9.0), "inertia_x"),
-    ],
-)
-def test_bad_input_says_what_is_expected(call: object, words: str) -> None:
-    with pytest.raises(BadInputError, match=words):
-        call()  # type: ignore[operator]
+def test_ground_heights_mean_straight_up_and_straight_down() -> None:
+    p, _ = flight_points(route((0, 0, 0), (40, 0, 12), (0, 40, 15), (0, 0, 0)), 10.0)
+    assert p.tolist() == [[0, 0, 0], [0, 0, 12], [40, 0, 12], [0, 40, 15], [0, 0, 15], [0, 0, 0]]
+    p, _ = flight_points(route((0, 0, 0), (40, 0, 0)), 10.0)
+    assert p.tolist() == [[0, 0, 0], [0, 0, 10], [40, 0, 10], [40, 0, 0]]
 
 
-def test_flat_reference_is_a_motion_of_the_model() -> None:
-    airframe, path = x500(drag=(0.4, 0.3, 0.1), thrust_max=50.0, thrust_min=-50.0), Lemniscate(5.0, 6.0)
-    push, turn = np.array([1.0, -2.0, 0.5]), np.array([0.5, -0.3, 0.2])
-    t = np.linspace(0.0, 5.0, 30)
-    ref = flat_reference(airframe, path, t, push, turn)
-    near = flat_reference(airframe, path, t + 1e-3, push, turn)
-    for k in range(len(t)):
-        a, alpha = airframe.accelerations(ref.quaternion[k], ref.velocity[k], ref.rates[k], ref.thrust[k])
-        assert a + push == pytest.approx(path.derivative(t[k : k + 1], 2)[0], abs=2e-3)
-        assert alpha + turn == pytest.approx((near.rates[k] - ref.rates[k]) / 1e-3, abs=0.1)
-    assert yaw_from_quat(ref.quaternion) == pytest.approx(np.zeros(30), abs=0.4)
+def _next(plan: Trajectory) -> np.ndarray:
+    """Where the plan is one step of the planner (0.05 s) later."""
+    return np.array([np.interp(0.05, plan.times, c) for c in plan.position.T])
 
 
-def test_our_accelerations_are_those_of_the_solver() -> None:
-    airframe = x500(drag=(0.4, 0.3, 0.1))
-    ocp = Ocp("quadrotor", 5, 0.04)
-    for name, value in airframe.constants.items():
-        ocp.set(name, value)
-    push, turn = np.array([1.0, -2.0, 0.5]), np.array([0.5, -0.3, 0.2])
-    for i, axis in enumerate("xyz"):
-        ocp.set(f"push_{axis}", push[i])
-        ocp.set(f"turn_{axis}", turn[i])
-    q = np.array([0.9, 0.2, -0.3, 0.1])
-    q /= np.linalg.norm(q)
-    v, w, thrust = np.array([3.0, -2.0, 1.0]), np.array([1.0, -2.0, 0.5]), np.array([4.0, 5.0, 6.0, 4.5])
-    x = np.concatenate([np.zeros(3), q, v, w])
-    rate = (ocp.simulate(x, thrust, 1e-6, 1) - x) / 1e-6
-    a, alpha = airframe.accelerations(q, v, w, thrust)
-    assert rate[7:10] == pytest.approx(a + push, abs=1e-3)
-    assert rate[10:13] == pytest.approx(alpha + turn, abs=1e-3)
-
-
-def state_of(plant: QuadrotorPlant, t: float) -> FlightState:
-    x = np.array(plant.state)
-    return FlightState(t, x[:3], x[3:7], x[7:10], x[10:13])
-
-
-def flown(
-    path: FlatPath,
-    seconds: float,
-    airframe: Airframe | None = None,
-    wind: tuple[float, float, float] = (0.0, 0.0, 0.0),
-    options: FlightOptions | None = None,
-) -> tuple[Array, FlightController]:
-    """Distances (n,) [m] from the path over the plant, begun on it."""
-    plant = QuadrotorPlant()
-    airframe = airframe if airframe is not None else x500()
-    controller = FlightController(airframe, PERIOD, options)
-    at = np.zeros(1)
-    ref = flat_reference(airframe, path, at, np.zeros(3), np.zeros(3))
-    spin = [plant.speed_wanted(float(f)) for f in ref.thrust[0]]
-    plant.state = [*ref.position[0], *ref.quaternion[0], *ref.velocity[0], *ref.rates[0], *spin, 1.0]
+def flown(planner: FlightRoutePlanner, seconds: float, begin: float, p: np.ndarray) -> list[tuple[float, np.ndarray]]:
+    """A vehicle that is always where the plan says."""
     out = []
-    for k in range(round(seconds / PERIOD)):
-        t = k * PERIOD
-        now = state_of(plant, t)
-        out.append(float(np.linalg.norm(now.position - path.derivative(np.array([t]), 0)[0])))
-        controller.observe(now)
-        controller.prepare(path, t, now.quaternion)
-        command = controller.step(now)
-        assert command.status in (Status.CONVERGED, Status.FEASIBLE)
-        plant.step(command.thrust.tolist(), PERIOD, wind)
-    return np.array(out), controller
+    for i in range(round(seconds / 0.05)):
+        now = begin + 0.05 * i
+        result = planner.step(now, at(p, t=now), None)
+        if result.trajectory is None:
+            break
+        p = _next(result.trajectory)
+        out.append((now, p))
+    return out
 
 
-def test_a_fast_figure_of_eight_is_followed_through_wind() -> None:
-    distance, _ = flown(Lemniscate(8.0, 6.0, 3.0), 8.0, wind=(4.0, 2.0, 0.0))
-    assert float(np.sqrt(np.mean(distance**2))) < 0.10
+def test_a_planner_waits_for_start_flies_pauses_and_goes_on() -> None:
+    planner = FlightRoutePlanner(load_platform("drone"))
+    planner.set_route(route((0, 0, 0), (40, 0, 12), (0, 0, 0)))
+    assert planner.step(0.0, at((0, 0, 0)), None).trajectory is None
+    planner.start()
+    first = flown(planner, 15.0, 0.0, np.zeros(3))
+    planner.pause()
+    here = flown(planner, 5.0, 15.0, first[-1][1])
+    assert np.linalg.norm(here[-1][1] - here[-20][1]) < 0.02
+    stop = np.linalg.norm(here[-1][1] - here[0][1])
+    assert stop < 5.0**2 / (2 * 2.5) + 2.0
+    planner.start()
+    rest = flown(planner, 60.0, 20.0, here[-1][1])
+    assert np.linalg.norm(rest[-1][1] - [0, 0, 0]) < 1.1
+    assert planner.step(90.0, at((0, 0, 0), t=90.0), None).mission.phase is MissionPhase.ARRIVED
 
 
-def test_a_wrong_mass_is_found_and_carried() -> None:
-    distance, controller = flown(Hover((0.0, 0.0, 3.0)), 6.0, airframe=x500(mass=1.4))
-    assert float(distance[-100:].max()) < 0.03
-    assert controller.observer.push[2] == pytest.approx(9.81 - 9.81 * 2.0 / 1.4, abs=0.5)
+def test_the_plan_waits_for_a_vehicle_that_does_not_move() -> None:
+    planner = FlightRoutePlanner(load_platform("drone"))
+    planner.set_route(route((0, 0, 0), (40, 0, 12), (0, 0, 0)))
+    planner.start()
+    for i in range(400):
+        result = planner.step(0.05 * i, at((0, 0, 0), t=0.05 * i), None)
+    assert result.trajectory is not None
+    assert np.max(result.trajectory.position[:, 2]) < 5.0
+    assert "waits for the vehicle" in result.mission.note
 
 
-def test_the_observer_finds_a_push_and_a_turn_from_velocity_or_accelerometer() -> None:
-    airframe = x500(drag=(0.0, 0.0, 0.0))
-    thrust = np.full(4, airframe.hover_thrust)
-    for felt in (None, np.array([1.0, -0.5, 9.81])):
-        observer = WrenchObserver(airframe, 10.0, 10.0, 5.0, 20.0)
-        for k in range(200):
-            t = 0.01 * k
-            v, w = np.array([1.0, -0.5, 0.0]) * t, np.array([0.0, 0.0, 0.3]) * t
-            observer.step(FlightState(t, np.zeros(3), np.array([1.0, 0, 0, 0]), v, w), thrust, felt, None)
-        assert observer.push == pytest.approx([1.0, -0.5, 0.0], abs=1e-3)
-        assert observer.turn == pytest.approx([0.0, 0.0, 0.3], abs=1e-3)
+def rising() -> tuple[FlightVelocityController, FlightRoutePlanner]:
+    platform = load_platform("drone")
+    planner = FlightRoutePlanner(platform)
+    planner.set_route(route((0, 0, 0), (40, 0, 12), (0, 0, 0)))
+    planner.start()
+    return FlightVelocityController(platform), planner
 
 
-def test_body_rates_lead_where_the_thrusts_turn_it() -> None:
-    airframe = x500()
-    controller = FlightController(airframe, PERIOD)
-    hover = Hover((0.0, 0.0, 3.0))
-    state = FlightState(0.0, np.array([0.0, -1.0, 3.0]), np.array([1.0, 0, 0, 0]), np.zeros(3), np.zeros(3))
-    controller.observe(state)
-    controller.prepare(hover, 0.0, state.quaternion)
-    command = controller.step(state)
-    assert command.rates[0] < -0.1  # the goal lies to the left: the left side goes down
-    assert (airframe.allocation @ command.thrust)[1] < 0.0
-    assert command.total == pytest.approx(4.0 * airframe.hover_thrust, rel=0.3)
+def test_take_off_is_left_to_the_autopilot_and_flown_on_by_velocities() -> None:
+    controller, planner = rising()
+    for i in range(40):
+        plan = planner.step(0.05 * i, at((0, 0, 0), t=0.05 * i), None).trajectory
+    command = controller.step(2.0, at((0, 0, 0), t=2.0), LANDED, plan, {})
+    assert command is not None
+    assert command.values["takeoff_height"] == 3.0
+    command = controller.step(2.1, at((0, 0, 1.0), t=2.1), FLYING, replace(plan, t=2.1), {})
+    assert command.values["takeoff_height"] == 3.0
+    command = controller.step(2.2, at((0, 0, 2.5), t=2.2), FLYING, replace(plan, t=2.2), {})
+    assert command.values["takeoff_height"] == 0.0
+    assert command.values["velocity_z"] > 0.5
 
 
-def test_a_state_that_is_not_finite_gives_hover_and_says_so() -> None:
-    controller = FlightController(x500(), PERIOD)
-    good = FlightState(0.0, np.zeros(3), np.array([1.0, 0, 0, 0]), np.zeros(3), np.zeros(3))
-    controller.prepare(Hover((0.0, 0.0, 0.0)), 0.0, good.quaternion)
-    command = controller.step(FlightState(0.0, np.full(3, math.nan), good.quaternion, np.zeros(3), np.zeros(3)))
-    assert "bad_input" in controller.note
-    assert np.all(np.isfinite(command.thrust))
+def test_without_a_plan_on_the_ground_nothing_is_asked_for() -> None:
+    controller, _ = rising()
+    command = controller.step(1.0, at((0, 0, 0), t=1.0), LANDED, None, {})
+    assert command is not None
+    assert set(command.values.values()) == {0.0}
 
 
-def test_same_calls_same_answers() -> None:
-    first, _ = flown(Circle(4.0, 3.0), 1.0)
-    second, _ = flown(Circle(4.0, 3.0), 1.0)
-    assert np.array_equal(first, second)
+def test_an_old_plan_is_braked_from_not_followed() -> None:
+    controller, planner = rising()
+    planner_p = (0.0, 0.0, 12.0)
+    for i in range(200):
+        plan = planner.step(0.05 * i, at(planner_p, t=0.05 * i), None).trajectory
+        planner_p = tuple(_next(plan))
+    t = plan.t
+    first = controller.step(t + 0.05, at(planner_p, (4, 0, 0), t + 0.05), FLYING, plan, {})
+    assert first.values["velocity_x"] > 2.0
+    speeds = [
+        controller.step(t + 0.25 + 0.02 * i, at(planner_p, (4, 0, 0), t + 0.25 + 0.02 * i), FLYING, plan, {}).values[
+            "velocity_x"
+        ]
+        for i in range(100)
+    ]
+    assert speeds[0] < first.values["velocity_x"]
+    assert speeds[-1] == 0.0
+    assert all(b <= a for a, b in itertools.pairwise(speeds))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_what_is_not_finite_gives_no_command(bad: float) -> None:
+    controller, planner = rising()
+    plan = planner.step(0.0, at((0, 0, 0)), None).trajectory
+    assert controller.step(0.0, at((bad, 0, 0)), FLYING, plan, {}) is None
+    assert "not finite" in controller.note
+    assert controller.step(1.0, at((0, 0, 0), t=0.0), FLYING, plan, {}) is None
+    assert "s old" in controller.note

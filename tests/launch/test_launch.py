@@ -59,7 +59,7 @@ def own_dirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
-@pytest.mark.parametrize("name", ["ship.launch.py", "car.launch.py"])
+@pytest.mark.parametrize("name", ["ship.launch.py", "car.launch.py", "drone.launch.py"])
 def test_a_launch_file_starts_what_the_table_says(name: str) -> None:
     started = commands(entities(name))
     table = processes(True, True, True)

@@ -17,6 +17,7 @@ __all__ = ["Chunk", "Peer", "Wire", "build_peers"]
 
 def _kinds() -> dict[str, Callable[..., Peer]]:
     from giljabi_sim.peers.ais import AisPeer
+    from giljabi_sim.peers.autopilot import AutopilotPeer
     from giljabi_sim.peers.can import CanPeer
     from giljabi_sim.peers.imu import VectorNavPeer, XsensPeer
     from giljabi_sim.peers.nmea import NmeaPeer
@@ -31,6 +32,7 @@ def _kinds() -> dict[str, Callable[..., Peer]]:
         "vectornav": VectorNavPeer,
         "xsens": XsensPeer,
         "servo": ServoPeer,
+        "autopilot": AutopilotPeer,
     }
 
 

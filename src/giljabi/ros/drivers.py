@@ -46,6 +46,7 @@ class DriversNode(StackNode):
     def build(self, platform: Platform) -> None:
         self._slots = feedback_slots(platform)
         self._drivers: dict[str, Driver] = {name: build_driver(platform, name) for name in platform.model.drivers}
+        self._followers: list[Any] = [d for d in self._drivers.values() if hasattr(d, "guard_says")]
         self._urls = self._known_urls(platform)
         self._devices_file = self.get_parameter("devices_file").value
         self._state: StackState | None = None
@@ -126,6 +127,7 @@ class DriversNode(StackNode):
             self._state_out(StackState(now, "standby", False, (WAITS,)))
             return
         state = self.guard.state()
+        self._tell_drivers(state)
         old = self._state
         changed = old is None or (state.mode, state.armed, state.reasons) != (old.mode, old.armed, old.reasons)
         if changed or now - self._state_told >= 1.0 / self.row(topics.STATE).rate_hz:
@@ -134,6 +136,17 @@ class DriversNode(StackNode):
         self._event, events = self.guard.events(self._event)
         for event in events:
             self.get_logger().info(f"guard: {event.what}")
+
+    def _tell_drivers(self, state: StackState) -> None:
+        """Drivers whose device has an authority of its own follow the guard, or make it disarm."""
+        if not self._followers:
+            return
+        output = self.guard.output()
+        for driver in self._followers:
+            reason = driver.guard_says(state, output)
+            if reason and state.armed:
+                self.get_logger().warning(reason)
+                self.guard.disarm(reason)
 
     def _publish_output(self, now: float) -> None:
         if self.guard is not None:

@@ -8,17 +8,20 @@ from typing import Any
 
 from giljabi import topics
 from giljabi.platform import Platform
-from giljabi.ros import convert
+from giljabi.ros import convert, convert_external
 from giljabi.ros.node import StackNode
 from giljabi.topics import Topic
 from giljabi.types import (
+    Battery,
     Detections,
+    ExternalOdometry,
     GeoDetections,
     GnssFix,
     GnssVelocity,
     Heading,
     Imu,
     JointState,
+    LocalOrigin,
     Sample,
     SpeedThroughWater,
 )
@@ -40,9 +43,18 @@ _IMU = SampleTopic(topics.IMU, Imu, convert.imu_to_msg, convert.imu_from_msg)
 _HEADING = SampleTopic(topics.HEADING, Heading, convert.heading_to_msg, convert.heading_from_msg)
 _JOINTS = SampleTopic(topics.JOINT_STATES, JointState, convert.joints_to_msg, convert.joints_from_msg)
 _SPEED = SampleTopic(topics.SPEED, SpeedThroughWater, convert.speed_to_msg, convert.speed_from_msg)
+_EXTERNAL = SampleTopic(
+    topics.EXTERNAL_ODOM, ExternalOdometry, convert_external.external_to_msg, convert_external.external_from_msg
+)
+_PLACE = SampleTopic(
+    topics.EXTERNAL_ORIGIN, LocalOrigin, convert_external.local_origin_to_msg, convert_external.local_origin_from_msg
+)
+_BATTERY = SampleTopic(topics.BATTERY, Battery, convert_external.battery_to_msg, convert_external.battery_from_msg)
 
 # By kind of sensor in the platform file. A device may give more than its kind says (a compass that knows its speed).
-STATE_TOPICS: tuple[SampleTopic, ...] = (_FIX, _VELOCITY, _IMU, _HEADING, _JOINTS, _SPEED)
+STATE_TOPICS: tuple[SampleTopic, ...] = (
+    _FIX, _VELOCITY, _IMU, _HEADING, _JOINTS, _SPEED, _EXTERNAL, _PLACE, _BATTERY,
+)  # fmt: skip
 
 
 def detection_topics(source: str) -> tuple[SampleTopic, ...]:
