@@ -141,6 +141,11 @@ TEST_CASE("encoding does not allocate") {
   WireField f = field("throttle", 1, 0, 16, true, false);
   EncodeTable table = can({f});
   table.framing = Framing::can_msgpack;
+  table.messages[0].counter = WireCounter{19, 4, true, 14};
+  table.messages[0].checksum.kind = "e2e_p01";
+  table.messages[0].checksum.start_bit = 63;
+  table.messages[0].checksum.data_id = {0x123};
+  table.messages[0].checksum.mode = "alternating";
   const WireEncoder can_encoder(table, kChannels);
   f.decimals = 3;
   WireMessage m;

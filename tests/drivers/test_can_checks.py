@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
+from dataclasses import replace
 from functools import reduce
 from operator import xor
 from pathlib import Path
 from typing import Any
 
 import can.interfaces.udp_multicast.utils as multicast
+import cantools
 import crccheck.crc
 import pytest
 from e2e import p01, p02, p04, p05, p06, p07, p11
@@ -429,3 +432,42 @@ def test_a_command_that_cannot_be_checked_is_refused(tmp_path: Path) -> None:
     (tmp_path / "car.yaml").write_text(text.replace("dbc: car.dbc", "dbc: mine.dbc"))
     with pytest.raises(BadInputError, match=r"car\.yaml:\d+: .*honda has 4 bits; its signal has 8"):
         CanDriver(load_platform(tmp_path / "car.yaml"), "vehicle")
+
+
+FD_DBC = """VERSION ""
+BU_: X
+BO_ 500 STEER_FD: 24 X
+ SG_ CRC : 0|16@1+ (1,0) [0|65535] "" X
+ SG_ ALIVE : 16|8@1+ (1,0) [0|255] "" X
+ SG_ ANGLE_REQUEST : 160|16@1- (0.005,0) [-163.84|163.835] "deg" X
+BA_DEF_ BO_ "VFrameFormat" ENUM "StandardCAN","ExtendedCAN","","J1939PG","","","","","","","","","","","StandardCAN_FD";
+BA_DEF_ BO_ "CANFD_BRS" INT 0 1;
+BA_DEF_DEF_ "VFrameFormat" "StandardCAN";
+BA_DEF_DEF_ "CANFD_BRS" 0;
+BA_ "VFrameFormat" BO_ 500 14;
+BA_ "CANFD_BRS" BO_ 500 1;
+"""
+
+
+def test_a_flexible_command_with_an_autosar_header_from_platform_file_to_wire(tmp_path: Path) -> None:
+    """24 bytes, CAN FD, E2E profile 5: read by python-can, cantools and autosar-e2e."""
+    (tmp_path / "mine.dbc").write_text(
+        FD_DBC + (ROOT / "config" / "dbc" / "car.dbc").read_text().split("BU_:", 1)[1].split("\n", 1)[1]
+    )
+    text = (ROOT / "config" / "platforms" / "car.yaml").read_text().replace("dbc: car.dbc", "dbc: mine.dbc")
+    more = "{checksum: e2e_p05, checksum_signal: CRC, data_id: 0xBEEF, counter: ALIVE, period_s: 0.01}"
+    text = text.replace("      commands:\n", f"      messages: {{STEER_FD: {more}}}\n      commands:\n", 1)
+    (tmp_path / "car.yaml").write_text(text.replace("message: STEERING_COMMAND", "message: STEER_FD"))
+    table = CanDriver(load_platform(tmp_path / "car.yaml"), "vehicle").encode_table()
+    assert table is not None
+    limits = {"steering": (-0.5, 0.5), "throttle": (-9000.0, 4500.0)}
+    encoder = WireEncoder(replace(table, framing="can_msgpack"), limits)
+    database: Any = cantools.database.load_string(FD_DBC, "dbc")
+    for count in (0, 7, 255, 256):
+        values = {"steering": math.radians(-12.5), "throttle": 0.0}
+        sent = multicast.unpack_message(encoder.encode("STEER_FD", values, True, count), check=True)
+        assert (sent.is_fd, sent.bitrate_switch, len(sent.data), sent.arbitration_id) == (True, True, 24, 500)
+        assert p05.e2e_p05_check(bytes(sent.data), 0xBEEF, length=24)
+        got = database.decode_message(500, sent.data)
+        assert got["ANGLE_REQUEST"] == pytest.approx(-12.5)
+        assert got["ALIVE"] == count % 256

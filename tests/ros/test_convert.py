@@ -352,7 +352,8 @@ def test_state_and_health(t: float, armed: bool, reasons: list[str]) -> None:
     assert status.state_from_msg(wire(status.state_to_msg(s))) == s
     h = Health(t, "supervisor", tuple(reasons), degraded=armed, guided=not armed)
     assert status.health_from_msg(wire(status.health_to_msg(h))) == h
-    part = status.PartHealth(t, "/ship/planner", {f"problem {i}": r for i, r in enumerate(reasons)})
+    values = {"WHEEL_SPEEDS": "100.0 Hz, 7 taken", "bus_state": "error-active"} if armed else {}
+    part = status.PartHealth(t, "/ship/planner", {f"problem {i}": r for i, r in enumerate(reasons)}, values)
     assert status.diagnostics_from_msg(wire(status.diagnostics_to_msg([part]))) == [part]
 
 

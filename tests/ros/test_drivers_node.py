@@ -278,3 +278,17 @@ def test_an_unplugged_device_ends_auto_and_is_opened_again_when_it_is_back(bench
     assert bench.state is not None
     assert bench.state.mode != "auto", "it went on by itself"
     check_wire(bench)
+
+
+def test_diagnostics_tell_what_each_device_took_and_dropped(bench: Bench) -> None:
+    seen: dict[str, dict[str, str]] = {}
+
+    def take(msg: Any) -> None:
+        for s in msg.status:
+            seen[s.name.rsplit("/", 1)[-1]] = status.values_of(s)
+
+    row = topics.DIAGNOSTICS
+    bench.node.create_subscription(message_class(row.message), row.name, take, qos_profile(row.qos))
+    wait("counts of the bridge", lambda: int(seen.get("bridge", {}).get("taken", "0")) > 20, 30.0)
+    assert "t_s" in seen["bridge"]
+    assert len(seen["bridge"]) < 40  # small enough to be published all the time
