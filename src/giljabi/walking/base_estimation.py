@@ -92,19 +92,24 @@ class BaseEstimator:
         return np.array([math.atan2(r[2, 1], r[2, 2]), -math.asin(min(1.0, max(-1.0, r[2, 0])))])
 
     def _turn(self, dt: float, rate: Array, force: Array) -> None:
-        size = float(np.linalg.norm(force))
+        size = math.sqrt(force @ force)
         up = self.rotation[2]  # odom's z in the base
         weight = max(0.0, 1.0 - abs(size - GRAVITY) / TILT_BAND)
-        correction = np.cross(force / max(size, 1e-6), up) * (TILT_GAIN * weight)
+        correction = cross(force / max(size, 1e-6), up) * (TILT_GAIN * weight)
         self.rotation = self.rotation @ rotation_of((rate + correction) * dt)
         # Gram-Schmidt keeps it a rotation
-        x = self.rotation[:, 0] / np.linalg.norm(self.rotation[:, 0])
+        x = self.rotation[:, 0] / math.sqrt(self.rotation[:, 0] @ self.rotation[:, 0])
         y = self.rotation[:, 1] - x * (x @ self.rotation[:, 1])
-        y /= np.linalg.norm(y)
-        self.rotation = np.column_stack([x, y, np.cross(x, y)])
+        y /= math.sqrt(y @ y)
+        self.rotation = np.column_stack([x, y, cross(x, y)])
 
     def _place(self, q: Array, position: Array) -> None:
         self.kinematics.set(position, quaternion_of(self.rotation), q)
+
+
+def cross(a: Array, b: Array) -> Array:
+    """a x b of two vectors (3,)."""
+    return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
 
 
 def rotation_of(v: Array) -> Array:

@@ -78,11 +78,15 @@ class Footsteps:
 
     def reach(self, place: Array, side: int) -> Array:
         """The nearest place (2,), in the stance foot's axes, that foot `side` can go to without touching the other."""
-        g = self.gait
-        out = outward(side)
-        x = max(-g.length_max, min(g.length_max, float(place[0])))
-        y = out * max(g.width_min, min(g.width + g.side_max, out * float(place[1])))
-        return np.array([x, y])
+        return np.array(self.reach_xy(float(place[0]), float(place[1]), side))
+
+    def reach_xy(self, x: float, y: float, side: int) -> tuple[float, float]:
+        """As `reach`, in numbers."""
+        g, out = self.gait, outward(side)
+        return (
+            max(-g.length_max, min(g.length_max, x)),
+            out * max(g.width_min, min(g.width + g.side_max, out * y)),
+        )
 
     def chain(self, stance: Foothold, first: Foothold, side: int, command: Velocity, count: int) -> list[Foothold]:
         """`first` (of foot `side`, beside `stance`) and the `count` - 1 footholds after it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,6 +37,9 @@ class Stride:
     number: int = 0  # since it stood
     t: float = 0.0
     swing: Swing | None = None
+    end: Array = field(
+        default_factory=lambda: np.zeros(2)
+    )  # divergent component at touchdown that belongs to `nominal`
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +155,13 @@ class Gait:
         stance = self.soles[1 - s.side]
         if s.swing is None:
             s.swing = Swing(self.soles[s.side], self.gait.lift)
-        end = self._after(s, s.nominal).divergent(self.pendulum.omega)
+            s.end = self._after(s, s.nominal).divergent(self.pendulum.omega)
         s.target, left = self.adjustment.adjust(
-            stance, s.side, s.nominal, zmp=self._pressed(1 - s.side), measured=measured.divergent, end=end,
+            stance, s.side, s.nominal, zmp=self._pressed(1 - s.side), measured=measured.divergent, end=s.end,
             left=s.duration - s.t,
         )  # fmt: skip
         s.duration = s.t + left
-        s.swing.step(dt, s.t - s.double, s.duration - s.double, s.target)
+        s.swing.step(dt, left, s.target)
         self.soles[s.side] = Foothold(s.swing.xy.copy(), s.swing.yaw)
 
     def _land(self, s: Stride, measured: Measured) -> None:

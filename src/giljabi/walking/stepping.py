@@ -12,9 +12,9 @@ import math
 import numpy as np
 
 from giljabi.types import Array
-from giljabi.walking.footsteps import Foothold, Footsteps
+from giljabi.walking.footsteps import Foothold, Footsteps, turn
 
-EARLIER, LATER = 0.10, 0.06  # s that a step may move
+CHANGES = (-0.1, -0.08, -0.06, -0.04, -0.02, 0.0, 0.02, 0.04, 0.06)  # s by which a touchdown may move
 LAST = 0.05  # s before touchdown at which it is fixed
 ZMP_SHARE = 0.8  # share of the sole that is counted on
 TIME_WEIGHT = 0.02  # m^2/s^2 of moving the touchdown
@@ -28,7 +28,7 @@ class StepAdjustment:
         """reach: (2,) m that the zero-moment point has around the sole's middle."""
         self._steps = steps
         self._omega = omega
-        self._reach = ZMP_SHARE * reach
+        self._reach = (ZMP_SHARE * float(reach[0]), ZMP_SHARE * float(reach[1]))
 
     def adjust(
         self, stance: Foothold, side: int, nominal: Foothold, *, zmp: Array, measured: Array, end: Array, left: float
@@ -40,18 +40,27 @@ class StepAdjustment:
         """
         if left <= LAST:
             return nominal, left
-        best, foothold, when = math.inf, nominal, left
-        for change in np.linspace(-EARLIER, LATER, 9):
+        place, base, arm = (
+            stance.seen(nominal.xy),
+            stance.seen(zmp + stance.xy - end),
+            turn(measured - zmp, -stance.yaw),
+        )
+        best, foothold, when = math.inf, place, left
+        for change in CHANGES:
             time = left + change
             if time < LAST:
                 continue
             growth = math.exp(self._omega * time)
-            off = stance.seen(stance.xy + zmp + (measured - zmp) * growth - end)
-            off = off - np.clip(off / (growth - 1.0), -self._reach, self._reach) * (growth - 1.0)
-            place = stance.seen(nominal.xy)
-            moved = self._steps.reach(place + off, side)
-            unmet = off - (moved - place)
-            cost = unmet @ unmet + TIME_WEIGHT * change**2 + SHIFT_WEIGHT * float((moved - place) @ (moved - place))
+            off = [self._unheld(base[i] + arm[i] * growth, growth, i) for i in (0, 1)]
+            x, y = self._steps.reach_xy(place[0] + off[0], place[1] + off[1], side)
+            shift = (x - place[0]) ** 2 + (y - place[1]) ** 2
+            unmet = (off[0] - x + place[0]) ** 2 + (off[1] - y + place[1]) ** 2
+            cost = unmet + TIME_WEIGHT * change**2 + SHIFT_WEIGHT * shift
             if cost < best:
-                best, foothold, when = cost, Foothold(stance.at(moved), nominal.yaw), time
-        return foothold, when
+                best, foothold, when = cost, np.array([x, y]), time
+        return Foothold(stance.at(foothold), nominal.yaw), when
+
+    def _unheld(self, off: float, growth: float, axis: int) -> float:
+        """What is left of an error at touchdown when the zero-moment point has done its part."""
+        held = self._reach[axis] * (growth - 1.0)
+        return off - max(-held, min(held, off))

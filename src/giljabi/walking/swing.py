@@ -21,23 +21,25 @@ class Swing:
         self.velocity = np.zeros(2)
         self.acceleration = np.zeros(2)
         self.yaw = start.yaw
+        self._part = 0.0  # of the way, 0 to 1; goes faster when the touchdown comes earlier
         self._yaw_from = start.yaw
         self.z = self.z_velocity = self.z_acceleration = 0.0
 
-    def step(self, dt: float, t: float, duration: float, target: Foothold) -> None:
-        """Moves on to time t of the swing (dt since the last), which lasts `duration`."""
-        left = duration * (1.0 - SETTLED) - (t - dt)
-        if left > dt:
-            self._towards(dt, left, target.xy)
+    def step(self, dt: float, left: float, target: Foothold) -> None:
+        """Moves on by dt; `left` seconds remain then until it stands on the target."""
+        moving = left - SETTLED * (left + dt) / max(1.0 - self._part, 1e-3)
+        if moving > 0.0:
+            self._towards(dt, moving + dt, target.xy)
         else:
             self.xy, self.velocity, self.acceleration = target.xy.copy(), np.zeros(2), np.zeros(2)
-        part = min(max(t / duration, 0.0), 1.0)
-        along = min(part / (1.0 - SETTLED), 1.0)
+        rate = (1.0 - self._part) / (left + dt)
+        self._part = min(self._part + rate * dt, 1.0)
+        along = min(self._part / (1.0 - SETTLED), 1.0)
         blend = along**3 * (10.0 - 15.0 * along + 6.0 * along**2)
         self.yaw = self._yaw_from + blend * wrap(target.yaw - self._yaw_from)
-        z, dz, ddz = height(part)
-        self.z, self.z_velocity = self._lift * z, self._lift * dz / duration
-        self.z_acceleration = self._lift * ddz / duration**2
+        z, dz, ddz = height(self._part)
+        self.z, self.z_velocity = self._lift * z, self._lift * dz * rate
+        self.z_acceleration = self._lift * ddz * rate**2
 
     def _towards(self, dt: float, left: float, target: Array) -> None:
         """A step along the quintic from the present state to rest at the target in `left` seconds."""
