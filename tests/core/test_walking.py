@@ -14,7 +14,8 @@ pytest.importorskip("mujoco", reason="kinematics of walkers: pip install 'giljab
 
 from giljabi.types import BadInputError
 from giljabi.walking.base_estimation import BaseEstimator, quaternion_of, rotation_of
-from giljabi.walking.chain import Chain
+from giljabi.walking.chain import Chain, Senses
+from giljabi.walking.falls import FallWatch
 from giljabi.walking.footsteps import LEFT, RIGHT, Foothold, Footsteps, Velocity, turn
 from giljabi.walking.kinematics import Kinematics
 from giljabi.walking.pendulum import Pendulum, Support
@@ -223,3 +224,36 @@ def test_a_wrong_file_says_where(tmp_path: Path, old: str, new: str, says: str) 
     with pytest.raises(BadInputError, match=says) as caught:
         Chain(load_walker(file))
     assert f"robot.yaml:{line}:" in str(caught.value) or "width_min" in says
+
+
+def test_a_fall_is_told_before_the_robot_lies_and_a_shake_is_none() -> None:
+    for axis in (0, 1):
+        watch, angle, t = FallWatch(), 0.0, 0.0
+        rate = np.zeros(3)
+        rate[axis] = 2.0
+        while not watch.step(0.008, rotation_of(rate / 2.0 * angle), rate):
+            t += 0.008
+            angle = 2.0 * t
+        assert 0.15 < angle < 0.4
+        shaken = FallWatch()
+        for k in range(500):
+            turned = np.zeros(3)
+            turned[axis] = 0.08 * math.sin(0.3 * k)
+            speed = np.zeros(3)
+            speed[axis] = 0.08 * 0.3 / 0.008 * math.cos(0.3 * k)
+            assert not shaken.step(0.008, rotation_of(turned), speed)
+        rising = FallWatch()
+        tilted = np.zeros(3)
+        tilted[axis] = 0.5
+        assert not any(rising.step(0.008, rotation_of(tilted), -rate) for _ in range(50))
+
+
+def test_measurements_that_are_not_finite_are_counted_and_never_passed_on() -> None:
+    chain = Chain(SMALL)
+    bad = Senses(np.full(3, math.nan), np.array([0.0, 0.0, 9.81]), chain.start_joints)
+    with pytest.raises(ValueError, match="not finite"):
+        chain.step(bad, Velocity())
+    good = Senses(np.zeros(3), np.array([0.0, 0.0, 9.81]), chain.start_joints)
+    for k in range(200):
+        assert np.isfinite(chain.step(bad if k % 3 == 2 else good, Velocity())).all()
+    assert chain.rejected == 1 + 66

@@ -52,6 +52,45 @@ def test_it_goes_where_it_is_told(command: Velocity, sign: tuple[int, int, int])
     assert gone @ np.array(sign) > 0.6 * 4.0 * np.abs([command.forward, command.side, command.turn]).max()
 
 
+def test_it_squats_and_rises_before_it_walks() -> None:
+    walk = Walk(SMALL, World(), 6)
+    walk.run(lambda t: Velocity(height=0.19), 4.0)
+    squatting = walk.body.pose[0][2]
+    row = walk.run(lambda t: Velocity(0.15), 8.0)
+    assert not row.fell
+    assert walk.body.pose[0][2] > squatting + 0.03
+    assert row.x_m > 0.2
+
+
+def test_minimum_risk_stops_sits_down_and_lets_go() -> None:
+    walk = Walk(SMALL, World(), 6)
+    walk.run(straight(0.2), 4.0)
+    standing = walk.body.pose[0][2]
+    walk.chain.give_up()
+    while not walk.chain.limp and walk.body.now < 9.0:
+        walk.tick(Velocity(0.2))
+    position, _, tilt = walk.body.pose
+    assert walk.chain.limp
+    assert tilt < 0.1
+    assert position[2] < standing - 0.04
+
+
+@pytest.mark.parametrize("direction", [(1.0, 0.0), (-1.0, 0.0), (0.0, -1.0)])
+def test_a_fall_is_seen_before_the_body_touches_the_ground(direction: tuple[float, float]) -> None:
+    force = 3.5 * 1.2 / 0.1
+    push = Push(3.0, 0.1, (force * direction[0], force * direction[1], 0.0))
+    walk = Walk(SMALL, World(pushes=(push,)), 1)
+    while not walk.chain.limp and walk.body.now < 6.0:
+        walk.tick(Velocity(0.2 if walk.body.now > START_S else 0.0))
+    seen = walk.body.now
+    assert walk.chain.limp
+    assert not walk.body.touching
+    while not walk.body.touching and walk.body.now < 8.0:
+        walk.tick(Velocity())
+    assert walk.body.touching
+    assert walk.body.now - seen > 0.15
+
+
 def test_it_stops_with_its_feet_beside_each_other() -> None:
     walk = Walk(SMALL, World(), 5)
     row = walk.run(lambda t: Velocity(0.2 if START_S < t < 4.0 else 0.0), 7.0)

@@ -129,6 +129,16 @@ class SimulatedBody:
         """Targets (n,) rad leave for the servos, after what thinking takes."""
         self.servos.write(self._heard + THINKING_S, targets)
 
+    @property
+    def touching(self) -> bool:
+        """Whether anything but the feet is on the ground."""
+        m = self.model
+        for c in self.data.contact:
+            bodies = {int(m.geom_bodyid[g]) for g in c.geom}
+            if 0 in bodies and not bodies & set(self._soles):
+                return True
+        return False
+
     # --- the truth, for judges only ---------------------------------------------------------------------
 
     @property

@@ -8,6 +8,7 @@ import numpy as np
 
 from giljabi.types import Array
 from giljabi.walking.base_estimation import BaseEstimator
+from giljabi.walking.falls import FallWatch
 from giljabi.walking.footsteps import Foothold, Velocity
 from giljabi.walking.gait import Gait, Measured
 from giljabi.walking.kinematics import Kinematics
@@ -28,7 +29,11 @@ class Senses:
 
 
 class Chain:
-    """Estimator, gait, whole-body control; no clock, no I/O."""
+    """Estimator, gait, whole-body control; no clock, no I/O.
+
+    When the robot falls, or after `give_up` when it has sat down, the targets are the measured joints: servos that only
+    damp, for good: a robot that lies starts with a new chain.
+    """
 
     def __init__(self, file: WalkerFile) -> None:
         self.file = file
@@ -45,6 +50,11 @@ class Chain:
         self._command = self.start_joints.copy()
         self._ticks = 0
         self._mean = np.zeros((2, 3))
+        self.falls = FallWatch()
+        self.limp = False
+        self.rejected = 0  # ticks whose measurements held a number that is not finite: the last ones were taken
+        self._giving_up = False
+        self._senses: Senses | None = None
 
     def _crouch(self, k: Kinematics) -> Array:
         """Joints that stand at the gait's height, feet side by side."""
@@ -65,8 +75,11 @@ class Chain:
 
     def step(self, senses: Senses, wanted: Velocity) -> Array:
         """Position targets (n,) rad."""
+        senses = self._finite(senses)
         e = self.estimator
         self._ticks += 1
+        if self.limp:
+            return self._let_go(senses)
         if self.gait is None:
             if not self._settled(senses):
                 return self.start_joints
@@ -75,13 +88,45 @@ class Chain:
         e.step(self.dt, senses.gyro, senses.acceleration, senses.joints, self.gait.share_left)
         if self._ticks * self.dt < REST_S:
             wanted = Velocity()
+        allowed = self._safe(wanted)
+        if allowed is None:
+            return self._let_go(senses)
         omega = self.gait.pendulum.omega
         divergent = e.com[:2] + e.velocity[:2] / omega
-        self.targets = self.gait.step(self.dt, wanted, Measured(divergent, (self._seen(0), self._seen(1))))
+        self.targets = self.gait.step(self.dt, allowed, Measured(divergent, (self._seen(0), self._seen(1))))
         if self.gait.landed is not None:
             e.anchor(self.gait.landed, 0.0)
         self.body.solve(self.targets)
         return self._through_servos()
+
+    def give_up(self) -> None:
+        """Minimum risk: stops, sits down and lets go."""
+        self._giving_up = True
+
+    def _safe(self, wanted: Velocity) -> Velocity | None:
+        """What may be done of what is wanted; None, and limp from then on, where nothing may."""
+        assert self.gait is not None
+        e, low = self.estimator, self.file.walker.gait.height_low
+        down = self._giving_up and self.gait.height <= low + 1e-4
+        self.limp = self.falls.step(self.dt, e.rotation, e.gyro) or down
+        if self.limp:
+            return None
+        return Velocity(height=low) if self._giving_up else wanted
+
+    def _let_go(self, senses: Senses) -> Array:
+        k = self.body.kinematics
+        self._command = np.clip(senses.joints, k.lower, k.upper)
+        return np.asarray(self._command)
+
+    def _finite(self, senses: Senses) -> Senses:
+        """The measurements, or the last whole ones; raises ValueError when there were none yet."""
+        if all(np.isfinite(a).all() for a in (senses.gyro, senses.acceleration, senses.joints)):
+            self._senses = senses
+            return senses
+        self.rejected += 1
+        if self._senses is None:
+            raise ValueError("the first measurements hold a number that is not finite; a whole set is expected")
+        return self._senses
 
     def _settled(self, senses: Senses) -> bool:
         """Whether the robot has stood long enough to know which way is up: means over the second half of `SETTLE_S`."""

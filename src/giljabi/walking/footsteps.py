@@ -31,11 +31,12 @@ class Foothold:
 
 @dataclass(frozen=True, slots=True)
 class Velocity:
-    """What the robot should do: m/s forward and to the left, rad/s to the left."""
+    """What the robot should do: m/s forward and to the left, rad/s to the left; standing, its height."""
 
     forward: float = 0.0
     side: float = 0.0
     turn: float = 0.0
+    height: float = math.inf  # m of the centre of mass while it stands; the gait's limits apply
 
     @property
     def still(self) -> bool:

@@ -17,6 +17,7 @@ from giljabi.walking.wholebody import Targets, yaw_rotation
 
 AHEAD = 4  # footholds planned
 SETTLE = 0.5  # s in which the plan forgets where a foot came down beside its target
+HEIGHT_SPEED = 0.06  # m/s at which the standing robot sinks and rises
 SPEED_SLEW = 0.4  # m/s^2 and rad/s^2, of the command
 ALIGNED = 0.2  # of the longest step: so far one foot may be ahead of the other when the robot stops
 UNDER_WAY = 4  # strides after which the commanded way counts
@@ -66,6 +67,7 @@ class Gait:
         self.command = Velocity()  # as it is followed: slewed
         self.stepped = Velocity()  # with what brings the feet back to the commanded way
         self.heading = soles[LEFT].yaw
+        self.height, self._rising = self.gait.height, 0.0
         self.landed: int | None = None  # foot that came down at this tick
         self.posture = np.array(list(walker.joints.values()))
         self.pendulum.rest(self._middle())
@@ -76,6 +78,10 @@ class Gait:
     def step(self, dt: float, wanted: Velocity, measured: Measured) -> Targets:
         """Moves on by dt."""
         self.landed = None
+        low = self.height < self.gait.height
+        if self.stride is None and (low or wanted.height < self.gait.height):
+            self._sink(dt, self.gait.height if not wanted.still else wanted.height)
+            wanted = Velocity()  # first up, then off
         self.command = self._slew(wanted, dt)
         self.heading += self.command.turn * dt
         self._track(dt)
@@ -101,6 +107,11 @@ class Gait:
         left, right = self.soles[LEFT].xy, self.soles[RIGHT].xy
         across = left - right
         return float(np.clip((self.pendulum.zmp - right) @ across / max(float(across @ across), 1e-9), 0.0, 1.0))
+
+    def _sink(self, dt: float, wanted: float) -> None:
+        goal = max(self.gait.height_low, min(self.gait.height, wanted))
+        step = max(-HEIGHT_SPEED * dt, min(HEIGHT_SPEED * dt, goal - self.height))
+        self.height, self._rising = self.height + step, step / dt
 
     def _slew(self, wanted: Velocity, dt: float) -> Velocity:
         g, now, step = self.gait, self.command, SPEED_SLEW * dt
@@ -235,5 +246,6 @@ class Gait:
             rotations.append(yaw_rotation(sole.yaw + offset[2]))
         p = self.pendulum
         rates[0, 12:14], rates[1, 12:14] = p.velocity, p.acceleration
-        com = np.array([*p.com, self.gait.height])
+        rates[0, 14] = self._rising
+        com = np.array([*p.com, self.height])
         return Targets(com, feet, rotations, yaw_rotation(yaw), self.posture, rates)

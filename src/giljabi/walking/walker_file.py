@@ -41,6 +41,7 @@ class Gait(Strict):
     """How the robot walks; lengths in m, times in s."""
 
     height: float = Field(gt=0, description="m, centre of mass above the soles")
+    height_low: float = Field(gt=0, description="m, as low as it goes standing")
     step_time: float = Field(gt=0.05, lt=3.0, description="s from one touchdown to the next")
     double_support: float = Field(ge=0.02, lt=0.5, description="share of step_time with both feet on the ground")
     width: float = Field(gt=0, description="m between the feet's middles")
@@ -76,6 +77,8 @@ class Walker(Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> Walker:
+        if self.gait.height_low > self.gait.height:
+            raise ValueError("gait.height_low is above gait.height; height_low <= height is expected")
         if self.gait.width_min > self.gait.width:
             raise ValueError("gait.width_min is above gait.width; width_min <= width is expected")
         unknown = sorted(set(self.servos.gains) - set(self.joints))
