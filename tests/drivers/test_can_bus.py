@@ -226,8 +226,8 @@ def test_everything_is_drained_in_order_and_stamped_by_the_kernel(fake: FakeCan)
     assert [r.can_id for r in got] == [0x7FF, 0x18FF5022, *range(200)]
     assert (got[0].data, got[0].flags, got[1].flags, got[1].bus) == (bytes(range(64)), 8, 1, 2)
     if t.diagnostics()["stamps"] == "kernel":  # a unix socket of this kernel is stamped
-        assert got[-1].t - got[0].t == pytest.approx(0.05, abs=0.045)
-        assert 999.5 < got[0].t < got[-1].t <= 1000.0
+        assert got[-1].t - got[0].t >= 0.049  # what they waited is told apart, however late they are read
+        assert 999.0 < got[0].t < got[-1].t <= 1000.0
     t.close()
 
 
