@@ -71,3 +71,9 @@ def pack_slcan(frame: Received) -> bytes:
     code = len(frame.data) if len(frame.data) <= 8 else SIZES.index(len(frame.data))
     head = f"{kind.upper()}{frame.can_id:08X}" if frame.flags & EXTENDED else f"{kind}{frame.can_id:03X}"
     return f"{head}{code:X}{'' if remote else frame.data.hex().upper()}\r".encode()
+
+
+def reframed(data: bytes, framing: str) -> bytes:
+    """What a driver gave out to send, as its transport writes it: CAN drivers give struct can_frame, others bytes."""
+    frame = unpack_socketcan(data, 0.0) if framing not in ("raw", "socketcan") else None
+    return data if frame is None else pack_frame(frame, framing)

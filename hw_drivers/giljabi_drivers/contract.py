@@ -26,7 +26,8 @@ class StepResult:
     """What one driver step gives."""
 
     samples: Sequence[Sample]
-    to_send: Sequence[bytes] = ()  # polls and acknowledgements; never actuator values, those go through the guard
+    # Polls and acknowledgements, of CAN drivers as struct can_frame; never actuator values: those go through the guard.
+    to_send: Sequence[bytes] = ()
     next_deadline: float = float("inf")  # the driver wants to be stepped again by then [s]
 
 

@@ -29,7 +29,7 @@ from giljabi.wire import EncodeTable
 from giljabi.yaml_file import Strict
 from giljabi_drivers import nmea2000_pgns as pgns
 from giljabi_drivers.ais import Hulls
-from giljabi_drivers.can_frames import ERROR, EXTENDED, FD, REMOTE, pack_frame
+from giljabi_drivers.can_frames import ERROR, EXTENDED, FD, REMOTE, pack_socketcan
 from giljabi_drivers.contract import DriverStats, Received, StepResult
 from giljabi_drivers.epoch import UtcTracker
 from giljabi_drivers.navigation import course_velocity, dilution_std, yaw_of_heading
@@ -129,7 +129,7 @@ class Nmea2000Driver:
             self._targets = []
         self._packets.expire(now)
         deadline = now + self._packets.timeout_s if self._packets.packets else math.inf
-        return StepResult(tuple(self._out), tuple(self._packed(now, *f) for f in self._send), deadline)
+        return StepResult(tuple(self._out), tuple(_packed(now, *f) for f in self._send), deadline)
 
     def encode_table(self) -> EncodeTable | None:
         """Rudder orders for the guard; None when the device takes no commands."""
@@ -191,10 +191,6 @@ class Nmea2000Driver:
     def _give(self, sample: Sample) -> None:
         self._out.append(sample)
         self._watch.saw(sample)
-
-    def _packed(self, now: float, can_id: int, data: bytes) -> bytes:
-        frame = Received(now, data, can_id, flags=EXTENDED)
-        return pack_frame(frame, self._table.framing if self._table is not None else "socketcan")
 
     # --- addresses ----------------------------------------------------------------------------------
 
@@ -342,3 +338,8 @@ class Nmea2000Driver:
             row = ais_row(v, self._hulls)
             if row is not None:
                 self._targets.append(row)
+
+
+def _packed(now: float, can_id: int, data: bytes) -> bytes:
+    """A frame to send; the shell turns it into what its transport writes."""
+    return pack_socketcan(Received(now, data, can_id, flags=EXTENDED))

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from giljabi.registry import build_driver
+from giljabi_drivers.can_frames import reframed
+from giljabi_drivers.transport import open_transport
 from giljabi_sim.lockstep import LockStep, Result
-from giljabi_sim.peers.contract import Chunk
+from giljabi_sim.peers.contract import Chunk, Wire
 from giljabi_sim.scenario import load_scenario
 from giljabi_sim.simulation import Simulation
+from giljabi_sim.wires import open_line
 
 
 def sail(name: str, *overrides: str) -> tuple[LockStep, Result]:
@@ -116,3 +122,25 @@ def test_bad_orders_are_counted_not_obeyed(data: str, can_id: int, reason: str) 
     s.step(0.0, {"backbone": [Chunk(bytes.fromhex(data), can_id)]})
     assert s.world.vehicle.commands["rudder"] == 0.0
     assert s.peers["backbone"].rejected == {reason: 1}
+
+
+def test_over_the_real_multicast_bus(tmp_path: Path) -> None:
+    """29-bit identifiers both ways: claims and requests of the driver reach the peers, their frames the driver."""
+    line = open_line("backbone", Wire.CAN, "", tmp_path)
+    transport = open_transport(line.url)
+    s = Simulation(load_scenario("ship_straight", platform="ship_n2k"))
+    driver = build_driver(s.scenario.platform, "backbone")
+    samples = []
+    for k in range(200):
+        now = k / 50
+        result = driver.step(now, transport.read(now))
+        for data in result.to_send:
+            assert transport.write(reframed(data, transport.framing))
+        samples += result.samples
+        line.write(list(s.peers["backbone"].step(now, line.read(), s.world).to_send))
+        time.sleep(0.001)
+    assert {type(x).__name__ for x in samples} >= {"GnssFix", "GnssVelocity", "Heading", "Imu", "JointState"}
+    assert driver.stats.rejected == {}
+    assert driver.stats.last_t["address_claim"] < 1.0  # what the peers answer to the request
+    transport.close()
+    line.close()

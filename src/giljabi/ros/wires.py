@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from giljabi.clock import StackClock
 from giljabi.types import Sample
+from giljabi_drivers.can_frames import reframed
 from giljabi_drivers.can_transports import CanTransport
 from giljabi_drivers.contract import Driver, Received, Selective, diagnostics_of
 from giljabi_drivers.transport_base import Transport
@@ -107,7 +108,7 @@ class Wires:
         if now < result.next_deadline:
             wire.deadline = min(wire.deadline, result.next_deadline)
         for data in result.to_send:
-            wire.transport.write(data)
+            wire.transport.write(reframed(data, wire.transport.framing))
         for sample in result.samples:
             self._use(sample)
 
