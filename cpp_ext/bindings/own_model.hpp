@@ -11,7 +11,8 @@ namespace giljabi::bindings {
 
 // The module object; null with a Python error where giljabi refuses it.
 inline PyObject* own_model_module(PyModuleDef* definition) {
-  static const std::string interface = interface_name();
+  // The headers by their content, and the layouts that this compiler gave them.
+  static const std::string interface = interface_name() + " " GILJABI_INTERFACE;
   PyObject* module = PyModule_Create(definition);
   PyObject* models = PyCapsule_New(&solver_models(), interface.c_str(), nullptr);
   PyObject* solver = PyImport_ImportModule("giljabi.solver");

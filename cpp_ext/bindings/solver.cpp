@@ -208,10 +208,11 @@ void bind(py::module_& m) {
   m.def(
       "add",
       [](const py::object& models) {
-        if (!PyCapsule_IsValid(models.ptr(), giljabi::bindings::interface_name().c_str()))
+        const std::string interface = giljabi::bindings::interface_name() + " " GILJABI_INTERFACE;
+        if (!PyCapsule_IsValid(models.ptr(), interface.c_str()))
           throw py::value_error("the module was built with the headers of another giljabi");
         const auto* own = static_cast<giljabi::bindings::SolverModels*>(
-            PyCapsule_GetPointer(models.ptr(), giljabi::bindings::interface_name().c_str()));
+            PyCapsule_GetPointer(models.ptr(), interface.c_str()));
         for (const auto& entry : *own) {
           const auto known = models_in_use->find(entry.first);
           if (known != models_in_use->end() && known->second != entry.second)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import re
 import shutil
@@ -18,6 +19,19 @@ from giljabi.types import BadInputError, GiljabiError
 _FLAGS = ("-std=c++17", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-ffp-contract=off", "-Wno-psabi")
 _SETS = {"baseline": (), "avx2": ("-mavx2", "-mfma")}
 _SETS["avx512"] = (*_SETS["avx2"], "-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw")
+# What a model's module and giljabi must agree on; cpp_ext/CMakeLists.txt computes the same of the same files.
+_SHARED = (
+    "bindings/solver_interface.hpp",
+    "include/giljabi/models/outside.hpp",
+    "include/giljabi/solver/result.hpp",
+    "include/giljabi/solver/table.hpp",
+)
+
+
+def interface(code: Path) -> str:
+    """SHA-256 over those of the headers in `code` that both sides share."""
+    each = "".join(hashlib.sha256((code / name).read_bytes()).hexdigest() for name in _SHARED)
+    return hashlib.sha256(each.encode()).hexdigest()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +85,12 @@ def build(file: Path, struct: str, name: str, out: Path) -> Path:
     if not out.is_dir():
         raise BadInputError(f"--out {out}: not a folder; an existing one is expected")
     target = out / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
-    include = [f"-I{code / 'include'}", f"-I{code / 'bindings'}", f"-I{headers}"]
+    include = [
+        f'-DGILJABI_INTERFACE="{interface(code)}"',
+        f"-I{code / 'include'}",
+        f"-I{code / 'bindings'}",
+        f"-I{headers}",
+    ]
     with tempfile.TemporaryDirectory() as folder:
         source, module = Path(folder) / f"{name}.cpp", Path(folder) / target.name
         source.write_text(

@@ -177,3 +177,20 @@ def test_a_compiler_error_names_file_and_line(tmp_path: Path, capsys: pytest.Cap
     err = capsys.readouterr().err
     assert f"{file}:2:" in err
     assert len(err.splitlines()) == 1
+
+
+@compiler
+def test_a_module_built_with_other_headers_is_refused(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(root / "cpp_ext/include", tmp_path / "cpp_ext/include")
+    shutil.copytree(root / "cpp_ext/bindings", tmp_path / "cpp_ext/bindings")
+    result = tmp_path / "cpp_ext/include/giljabi/solver/result.hpp"
+    result.write_text(result.read_text().replace("iterations = 0;", "iterations = 1;", 1))  # no size changes
+    monkeypatch.setattr(build_model, "share_dir", lambda: tmp_path)
+    build_model.build(root / "examples/unicycle.hpp", "Unicycle", "unicycle_other", tmp_path)
+    code = "import unicycle_other"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "another giljabi" in done.stderr
