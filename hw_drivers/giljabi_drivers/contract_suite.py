@@ -262,9 +262,6 @@ class DriverContract:
             low, high = ({n: limit[i] for n, limit in limits.items()} for i in (0, 1))
             if any(f.source == "value" for f in message.fields):
                 assert encode(message.name, low) != encode(message.name, high), message.name
-            for n, (least, greatest) in limits.items():  # outside the limits nothing else goes out
-                far = {**high, n: greatest + 10.0 * (greatest - least)}
-                assert encode(message.name, far) == encode(message.name, high), (message.name, n)
             if message.counter is not None:
                 frames = [encode(message.name, high, k) for k in range(2**message.counter.length)]
                 assert len(set(frames)) == len(frames), f"{message.name} repeats a frame within its counter"

@@ -27,9 +27,13 @@ for _case in CASES:
     globals()[_name] = type(_name, (DriverContract,), {"case": _case, "__module__": __name__})
 
 
+# Where the master asks first and bytes without a question mean nothing; tests/core/test_servo_driver.py has their chain.
+ASKED_FIRST = {"dynamixel", "feetech"}
+
+
 def test_every_driver_of_ours_has_a_case() -> None:
     kinds = {c.loaded.model.drivers[c.driver].kind for c in CASES}
-    assert set(BUILT_IN["drivers"]) - kinds == set()
+    assert set(BUILT_IN["drivers"]) - kinds - ASKED_FIRST == set()
 
 
 # --- the suite itself: each rule finds the driver that breaks it ----------------------------------
