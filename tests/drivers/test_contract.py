@@ -27,7 +27,7 @@ for _case in CASES:
     globals()[_name] = type(_name, (DriverContract,), {"case": _case, "__module__": __name__})
 
 
-# Where the master asks first and bytes without a question mean nothing; tests/core/test_servo_driver.py has their chain.
+# The master asks first, and bytes without a question mean nothing; tests/core/test_servo_driver.py has their chain.
 ASKED_FIRST = {"dynamixel", "feetech"}
 
 
