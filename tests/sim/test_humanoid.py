@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from giljabi_sim.humanoid.servo_line import ServoFaults, ServoLine
 from giljabi_sim.humanoid.walk import START_S, Walk, steady, straight
 
 SMALL = load_walker("small")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_it_stands_and_stays() -> None:
@@ -39,6 +42,23 @@ def test_it_walks_forward_at_the_commanded_speed() -> None:
     assert row.distance_m > 2.4
     assert row.speed_mps == pytest.approx(0.28, rel=0.1)
     assert row.heading_error_rad < 0.1
+
+
+def test_a_robot_of_thirty_kilograms_walks_by_its_file_alone() -> None:
+    row = Walk(load_walker("large"), World(), 0).run(straight(0.4), 9.0)
+    assert not row.fell
+    assert row.speed_mps == pytest.approx(0.4, rel=0.1)
+    assert row.x_m > 2.0
+
+
+def test_a_servo_that_is_not_simulated_is_refused(tmp_path: Path) -> None:
+    text = (ROOT / "config/robots/small.yaml").read_text()
+    for model, says in (("ph54-200-s500", "another control table"), ("xm999", "no servo is called")):
+        file = tmp_path / "robot.yaml"
+        file.write_text(text.replace("xm430-w350", model))
+        (tmp_path / "small.xml").write_text((ROOT / "config/robots/small.xml").read_text())
+        with pytest.raises(BadInputError, match=rf"robot.yaml:\d+: .*{says}"):
+            Walk(load_walker(file), World(), 0)
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,9 @@ class ServoLine:
         self.chain = Chain(layout)
         self.bus = ServoBus(table.family, self.ids, s.baud)
         self.bus.dynamics = False
+        if table.registers["goal_position"].address != next(iter(self.bus.servos.values())).places.goal[0]:
+            what = f"the simulated servos have another control table than '{s.model}'"
+            raise file.error(f"{what}; a servo of Dynamixel's X series or Feetech's is expected", "servos", "model")
         self.faults = faults
         self._servos = list(self.bus.servos.values())
         self._rng, self._noise = rng, noise_rad * faults.noise_factor

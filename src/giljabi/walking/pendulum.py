@@ -16,7 +16,7 @@ from giljabi.solver import Ocp, Result
 from giljabi.types import Array
 
 GRAVITY = 9.81
-STAGES, STAGE_S = 16, 0.05
+STAGES, STAGE = 16, 0.32  # stage in units of the pendulum's time 1/omega
 WEIGHTS = [0.0, 0.0, 0.02, 0.02, 100.0, 100.0]
 JERK_WEIGHT = 2e-5
 PENALTY = 1e4
@@ -58,8 +58,9 @@ class Pendulum:
         self.velocity = np.zeros(2)
         self.zmp = np.zeros(2)
         self._reach = half - margin
-        self._times: Array = STAGE_S * np.arange(STAGES + 1, dtype=np.float64)
-        self._ocp = Ocp("lipm", STAGES, STAGE_S)
+        stage_s = STAGE / self.omega
+        self._times: Array = stage_s * np.arange(STAGES + 1, dtype=np.float64)
+        self._ocp = Ocp("lipm", STAGES, stage_s)
         self._ocp.set("height", height)
         self._ocp.set("gravity", GRAVITY)
         self._ocp.set("state_weights", WEIGHTS)
