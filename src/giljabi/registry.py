@@ -31,6 +31,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "ocp_route": "giljabi.planning.ocp_route:OcpRoutePlanner",
     },
     "controllers": {
+        "flight_rotors": "giljabi.control.flight_rotors:RotorController",
         "flight_velocity": "giljabi.control.flight_velocity:FlightVelocityController",
         "ocp_tracking": "giljabi.control.ocp_tracking:OcpTrackingController",
     },
