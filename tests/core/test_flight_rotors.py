@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from test_flight import state_of
+from test_flight_control import state_of
 
 from giljabi._core.plants import QuadrotorPlant
 from giljabi.control.flight_paths import Lemniscate

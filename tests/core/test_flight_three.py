@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from test_flight import PERIOD, state_of, x500
+from test_flight_control import PERIOD, state_of, x500
 
 from giljabi._core.plants import QuadrotorPlant
 from giljabi.control.airframe import flat_reference
