@@ -164,7 +164,17 @@ setup(
         "giljabi",
         *(
             f"giljabi.{p}"
-            for p in ("estimation", "perception", "planning", "control", "safety", "walking", "ros", "operator")
+            for p in (
+                "estimation",
+                "perception",
+                "planning",
+                "missions",
+                "control",
+                "safety",
+                "walking",
+                "ros",
+                "operator",
+            )
         ),
         "giljabi_drivers",
         "giljabi_sim",

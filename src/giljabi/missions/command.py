@@ -1,0 +1,96 @@
+"""`giljabi mission convert|check|show`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+import numpy as np
+
+from giljabi.frames import LocalFrame
+from giljabi.missions.energy import Craft, check_range
+from giljabi.missions.files import Plan, read_plan, write_plan
+from giljabi.types import Array, BadInputError, Origin
+
+EXAMPLE = "example: giljabi mission convert field.plan field.yaml"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `giljabi mission`."""
+    parser.epilog = EXAMPLE
+    sub = parser.add_subparsers(dest="what", required=True, metavar="convert|check|show")
+    convert = sub.add_parser("convert", help="between .plan, .geojson and .yaml", epilog=EXAMPLE)
+    convert.add_argument("file", type=Path, metavar="FILE")
+    convert.add_argument("out", type=Path, metavar="OUT")
+    show = sub.add_parser("show", help="the steps, one a line", epilog="example: giljabi mission show field.plan")
+    show.add_argument("file", type=Path, metavar="FILE")
+    epilog = "example: giljabi mission check field.plan --battery-wh 74 --hover-w 250 --cruise-w 220 --air-speed 12"
+    check = sub.add_parser("check", help="whether the battery brings it home in this wind", epilog=epilog)
+    check.add_argument("file", type=Path, metavar="FILE")
+    for name, text in (
+        ("--battery-wh", "of a full battery"), ("--hover-w", "power in hover"), ("--cruise-w", "power in cruise"),
+        ("--air-speed", "m/s that it can fly"),
+    ):  # fmt: skip
+        check.add_argument(name, type=float, required=True, metavar="X", help=text)
+    check.add_argument("--charge", type=float, default=1.0, metavar="0..1", help="of the battery now")
+    check.add_argument("--reserve", type=float, default=0.2, metavar="0..1", help="that is not planned with")
+    check.add_argument("--wind", type=float, default=0.0, metavar="MPS")
+    check.add_argument("--wind-from", type=float, default=0.0, metavar="DEG", help="compass direction it comes from")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0; 1 when the mission does not get home."""
+    plan = read_plan(args.file)
+    if args.what == "convert":
+        write_plan(args.out, plan)
+        return 0
+    if args.what == "show":
+        return _show(plan)
+    return _check(args, plan)
+
+
+def _show(plan: Plan) -> int:
+    if plan.home is not None:
+        print(f"home      {plan.home.lat_deg:.7f} {plan.home.lon_deg:.7f}  {plan.home.alt_m:.1f} m")
+    for i, item in enumerate(plan.items, 1):
+        here = item.lat_deg is None or item.lon_deg is None
+        place = "here" if here else f"{item.lat_deg:.7f} {item.lon_deg:.7f}"
+        hold = f"  holds {item.hold_s:g} s" if item.hold_s else ""
+        print(f"{i:3d} {item.kind:9s} {place}  {item.alt_m:.1f} m{hold}")
+    print(f"{plan.speed:g} m/s, {len(plan.fences)} fences")
+    return 0
+
+
+def way_of(plan: Plan) -> tuple[Array, float]:
+    """Way from home through the steps (n, 3) [m: east, north, height above home], and the time of holding [s]."""
+    places = [(i.lat_deg, i.lon_deg) for i in plan.items if i.lat_deg is not None and i.lon_deg is not None]
+    if not places and plan.home is None:
+        raise BadInputError("mission: neither home nor any step has a place; one is expected")
+    lat, lon = (plan.home.lat_deg, plan.home.lon_deg) if plan.home is not None else places[0]
+    frame = LocalFrame(Origin(lat, lon, 0.0))
+    way = [np.zeros(3)]
+    for item in plan.items:
+        if item.kind == "return":
+            continue
+        x, y = way[-1][:2]
+        if item.lat_deg is not None and item.lon_deg is not None:
+            x, y = frame.map_from_geodetic(item.lat_deg, item.lon_deg, 0.0)[:2]
+        way.append(np.array([x, y, item.alt_m]))
+    return np.array(way), sum(i.hold_s for i in plan.items)
+
+
+def _check(args: argparse.Namespace, plan: Plan) -> int:
+    joules = 3600.0 * args.battery_wh
+    craft = Craft(args.hover_w, args.cruise_w, args.air_speed, joules, args.reserve)
+    way, hold = way_of(plan)
+    to = math.radians(args.wind_from + 180.0)
+    wind = (args.wind * math.sin(to), args.wind * math.cos(to))
+    share = args.charge - hold * args.hover_w / joules
+    result = check_range(way, np.zeros(3), craft, wind, share, plan.speed)
+    if result.why:
+        print(f"it does not get home: {result.why}")
+        return 1
+    used = (args.charge - share) + result.needed / joules
+    print(f"it gets home: {result.time + hold:.0f} s, {used:.0%} of the battery, {args.charge - used:.0%} left")
+    return 0
