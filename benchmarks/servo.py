@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import subprocess
@@ -29,6 +30,8 @@ from giljabi_drivers.servo_tables import MODELS
 
 TABLE = MODELS["xm430-w350"].table
 COUNT = TABLE.radians
+SILENT = -1
+PATIENCE_S = 0.1  # of every library: the simulated chain shares the processors with everything else
 Cycle = Callable[[Sequence[int]], Sequence[int]]  # goals to positions, raw
 
 
@@ -64,13 +67,13 @@ def ours(port: str, baud: int, n: int, fast: bool = False) -> Iterator[Cycle]:
     transport = open_transport(f"serial:{port}?baud={baud}")
     if transport.problem:
         raise OSError(f"{port}: {transport.problem}")
-    chain = Chain(position_chain("dynamixel", TABLE, range(1, n + 1), baud, fast=fast))
+    chain = Chain(position_chain("dynamixel", TABLE, range(1, n + 1), baud, fast=fast, latency_s=PATIENCE_S))
     fd = transport.fileno()
     chain.exchange(fd)
 
     def cycle(goals: Sequence[int]) -> Sequence[int]:
         chain.exchange(fd, [(g - 2048) * COUNT for g in goals] or None)
-        return [round(p / COUNT) + 2048 for p in chain.values(0)]
+        return [round(p / COUNT) + 2048 if p == p else SILENT for p in chain.values(0)]  # noqa: PLR0124
 
     yield cycle
     transport.close()
@@ -81,12 +84,12 @@ def rustypot(port: str, baud: int, n: int) -> Iterator[Cycle]:
     """rustypot's controller of X-series servos."""
     from rustypot import Xl430PyController
 
-    controller = Xl430PyController(serial_port=port, baudrate=baud, timeout=0.1)
+    controller = Xl430PyController(serial_port=port, baudrate=baud, timeout=PATIENCE_S)
     ids = list(range(1, n + 1))
 
     def cycle(goals: Sequence[int]) -> Sequence[int]:
-        controller.sync_write_goal_position(ids, [(g - 2048) * COUNT for g in goals])
-        return [round(p / COUNT) + 2048 for p in controller.sync_read_present_position(ids)]
+        controller.sync_write_goal_position(ids, list(goals))
+        return list(controller.sync_read_present_position(ids))
 
     yield cycle
     if hasattr(controller, "close"):
@@ -124,20 +127,27 @@ LIBRARIES: dict[str, Callable[[str, int, int], Any]] = {
 # --- measuring ------------------------------------------------------------------------------------
 
 
+def same(got: Sequence[int], goals: Sequence[int]) -> bool:
+    """Whether those that answered are at their goals."""
+    return all(g in (goal, SILENT) for g, goal in zip(got, goals, strict=True))
+
+
 def run(cycle: Cycle, n: int, seconds: float, start: Sequence[int] = ()) -> tuple[float, float]:
-    """(cycles a second, CPU ms a cycle) over some time; checks what comes back. start: goals that are kept."""
+    """(cycles a second, CPU ms a cycle); (0, inf) when what comes back is wrong. start: goals that are kept."""
     base = list(start) if start else [2048] * n
+    for _ in range(20):  # the other process wakes up
+        cycle(base)
     k, begun, used = 0, time.monotonic(), cpu_s()
     goals, wrong = base, 0
     while time.monotonic() - begun < seconds:
         expected, goals = goals, base if start else [2048 + (k * 7 + i) % 500 for i in range(n)]
         got = cycle(goals)
         # A simulated servo is at its goal when it is read in the same cycle.
-        wrong += not start and list(got) != list(goals) and list(got) != list(expected)
+        wrong += not start and not (same(got, goals) or same(got, expected))
         k += 1
     took, used = time.monotonic() - begun, cpu_s() - used
-    if wrong > 0.2 * k:
-        raise RuntimeError(f"{wrong} of {k} cycles gave wrong positions")
+    if wrong > 0.05 * k:  # the other process was held up: the answers are those of the cycles before
+        return 0.0, float("inf")
     return k / took, 1e3 * used / k
 
 
@@ -193,6 +203,10 @@ def main() -> int:
         result["paced_4M_fast_sync"] = paced(args.n, 4_000_000, True, args.seconds, args.rounds)
         result["paced_1M_one_silent"] = paced(args.n, 1_000_000, False, args.seconds, 2, "--silent", "5")
     result["load_average"] = os.getloadavg()[0]
+    rows = [result[k] for k in result if isinstance(result[k], dict) and k != "peers"]
+    if not all(math.isfinite(v) for row in (*rows, *result.get("peers", {}).values()) for v in row.values()):
+        print("servo.py: no round without wrong answers; the machine is too busy to measure", file=sys.stderr)
+        return 1
     if args.json:
         print(json.dumps(result, allow_nan=False))
         return 0

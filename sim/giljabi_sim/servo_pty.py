@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--link", type=Path)
     args = parser.parse_args(argv)
     bus = ServoBus(args.family, range(1, args.n + 1), args.baud)
-    bus.dynamics, bus.gap = not args.still, args.gap
+    bus.dynamics, bus.at_once, bus.gap = not args.still, args.still, args.gap
     for i in args.silent:
         bus.servos[i].silent = True
     chain = PtyChain(bus, not args.unpaced)

@@ -43,6 +43,7 @@ COMMANDS: dict[str, Entry] = {
     "check": Entry("giljabi.safety.check", "say what a platform still lacks before it can be armed"),
     "decode": Entry("giljabi_drivers.decode", "print what recorded or live NMEA, AIS or CAN bytes say, as JSON lines"),
     "mission": Entry("giljabi.missions.command", "convert, check and show mission files: .plan, GeoJSON, YAML"),
+    "servo": Entry("giljabi_drivers.servo_command", "find, look at and set up serial servos"),
     "build-model": Entry("giljabi.build_model", "build a solver model from a C++ struct of one's own"),
     "replay": Entry("giljabi.replay", "push recorded bytes through drivers and estimator"),
 }

@@ -54,6 +54,7 @@ class ServoBus:
         self.rejected: Counter[str] = Counter()
         self.instructions: Counter[int] = Counter()
         self.dynamics = True
+        self.at_once = False  # without dynamics: what is written as goal is read as position
         self._buffer = b""
         self._free = 0.0  # end of what is on the wire [s]
         self._out: list[Reply] = []
@@ -165,6 +166,9 @@ class ServoBus:
         servo = self.servos.get(id_)
         if servo is not None and not servo.silent:
             servo.write(address, data)
+            if self.at_once:
+                (goal, size), (position, _) = servo.places.goal, servo.places.position
+                servo.table[position : position + size] = servo.table[goal : goal + size]
 
     def _many(self, spans: Sequence[tuple[int, int, int]], fast: bool) -> None:
         if not fast:
