@@ -188,8 +188,10 @@ class DynamixelParser {
   void take(const std::uint8_t* p, std::size_t length, Sink& sink, Wrong& wrong) noexcept {
     const std::size_t total = kHeader + length;
     const unsigned crc = p[total - 2] | (static_cast<unsigned>(p[total - 1]) << 8);
-    if (crc16(p, total - 2) != crc) {
-      refuse(Drop::checksum, at_ + 4, wrong);
+    const std::size_t inner = header(at_ + 4, at_ + total - 2);  // no packet holds one: it would be stuffed
+    if (inner < at_ + total - 2 || crc16(p, total - 2) != crc) {
+      refuse(inner < at_ + total - 2 ? Drop::truncated : Drop::checksum,
+             inner < at_ + total - 2 ? inner : at_ + 4, wrong);
       return;
     }
     at_ += total;
