@@ -1,6 +1,7 @@
-// One chain of serial servos, sans-I/O: each cycle is one write of goals and one read of all joints.
-// Half-duplex: there is never a request on the wire while replies of the one before are due. After
-// construction nothing allocates or throws.
+// One chain of serial servos, sans-I/O: each cycle is one write of goals and
+// one read of all joints. Half-duplex: there is never a request on the wire
+// while replies of the one before are due. After construction nothing allocates
+// or throws.
 #pragma once
 
 #include <algorithm>
@@ -18,8 +19,8 @@
 
 namespace giljabi::codecs::servo {
 
-// A number inside a block of the control table. sign: kTwos, kUnsigned, or the bit that holds the sign of a
-// magnitude.
+// A number inside a block of the control table. sign: kTwos, kUnsigned, or the
+// bit that holds the sign of a magnitude.
 struct Field {
   static constexpr int kTwos = -1;
   static constexpr int kUnsigned = -2;
@@ -38,8 +39,8 @@ enum Quantity : std::uint8_t {
   kQuantities
 };
 
-// raw = value * scale + offset, kept inside [low, high]. channel -1: `driven`, or `safe` in safe output, as
-// raw.
+// raw = value * scale + offset, kept inside [low, high]. channel -1: `driven`,
+// or `safe` in safe output, as raw.
 struct GoalItem {
   Field field;
   int channel = -1;
@@ -89,14 +90,16 @@ struct Joint {
   double t = std::numeric_limits<double>::quiet_NaN();  // newest reply
   std::uint64_t errors = 0;                             // cycles without a valid reply
   std::uint32_t missed = 0;                             // of them since the newest reply
-  std::uint32_t silent = 0;  // times in a row that nobody but this servo can have caused the silence
-  std::uint8_t status = 0;   // error byte of the newest reply
-  bool fresh = false;        // read since it was last taken
-  bool answered = false;     // in this cycle
-  bool torque = false;       // wanted
-  bool touched = false;      // torque was ever asked for
-  bool refused = false;      // not driven until it is released once: it was not seen when it should begin
-  std::uint8_t repeat = 0;   // torque writes still to be sent
+  std::uint32_t silent = 0;                             // times in a row that nobody but this servo can
+                                                        // have caused the silence
+  std::uint8_t status = 0;                              // error byte of the newest reply
+  bool fresh = false;                                   // read since it was last taken
+  bool answered = false;                                // in this cycle
+  bool torque = false;                                  // wanted
+  bool touched = false;                                 // torque was ever asked for
+  bool refused = false;     // not driven until it is released once: it was not seen
+                            // when it should begin
+  std::uint8_t repeat = 0;  // torque writes still to be sent
 };
 
 struct Reply {
@@ -123,12 +126,13 @@ class Chain {
 
   explicit Chain(ChainConfig config);
 
-  // Bytes of one cycle: goals (by channel, SI), torque, then one read; 0 while replies are due. goals
-  // nullptr: read only.
+  // Bytes of one cycle: goals (by channel, SI), torque, then one read; 0 while
+  // replies are due. goals nullptr: read only.
   std::size_t cycle(double now, const double* goals, const std::uint8_t* orders, std::uint8_t* out,
                     std::size_t room) noexcept;
   void feed(double now, const std::uint8_t* data, std::size_t size) noexcept;
-  // After a gap in a fast reply: a request for those behind the gap; 0 when there is nothing to ask.
+  // After a gap in a fast reply: a request for those behind the gap; 0 when
+  // there is nothing to ask.
   std::size_t follow_up(double now, std::uint8_t* out, std::size_t room) noexcept;
 
   bool done() const noexcept { return got_ + broken_ >= expected_; }
@@ -136,9 +140,9 @@ class Chain {
   double nominal_end() const noexcept { return nominal_end_; }  // s, when the last reply should be in
   double deadline() const noexcept { return deadline_; }        // s, when there is no use in waiting
 
-  // One instruction packet that goes out instead of the next read: parameters, checks. False while another
-  // one waits or when it is none that the chain lets pass (goals, torque, reset and reboot are not the
-  // driver's).
+  // One instruction packet that goes out instead of the next read: parameters,
+  // checks. False while another one waits or when it is none that the chain
+  // lets pass (goals, torque, reset and reboot are not the driver's).
   bool request(const std::uint8_t* packet, std::size_t size, int replies, std::size_t reply_size) noexcept;
   bool idle() const noexcept { return rider_size_ == 0 && !(kind_ == Kind::rider && !done() && !timed_out_); }
   // Oldest reply to requests; false when there is none.
@@ -208,7 +212,10 @@ class Chain {
   double now_ = 0.0;
   double nominal_end_ = 0.0;
   double deadline_ = 0.0;
-  double lateness_ = 0.0;  // s, how far behind its time the end of a cycle lately came
+  double longest_ = 0.0;          // s, of one reply
+  std::size_t healthy_left_ = 0;  // asked, not known as silent, and not yet heard
+  bool healthy_ = false;          // there was one
+  double lateness_ = 0.0;         // s, how far behind its time the end of a cycle lately came
   bool learned_ = false;
   double off_at_ = -1e9;
   double probe_at_ = -1e9;

@@ -41,7 +41,8 @@ inline std::size_t Chain::cycle(double now, const double* goals, const std::uint
   return o.size();
 }
 
-// Judges the cycle before: who was asked and did not answer, and whose fault that is.
+// Judges the cycle before: who was asked and did not answer, and whose fault
+// that is.
 inline void Chain::close(double) noexcept {
   if (kind_ == Kind::rider) {
     timed_out_ = !done();
@@ -62,8 +63,8 @@ inline void Chain::close(double) noexcept {
     ++missing;
     ++j.errors;
     ++j.missed;
-    // Noise is nobody's fault. Behind a gap that lasts to the end the first one is to blame, the others may
-    // have waited for it.
+    // Noise is nobody's fault. Behind a gap that lasts to the end the first one
+    // is to blame, the others may have waited for it.
     if (broken_ == 0 && k <= last) {
       blame(order_[k]);
     }
@@ -77,8 +78,8 @@ inline void Chain::blame(std::size_t joint) noexcept {
   j.silent = std::min(j.silent + 1, kSilent);
 }
 
-// Those that answer first, then those that lately did not, so that a gap costs nobody else; the silent ones
-// in turn, now and then.
+// Those that answer first, then those that lately did not, so that a gap costs
+// nobody else; the silent ones in turn, now and then.
 inline void Chain::make_order(double now) noexcept {
   const std::size_t n = joints_.size();
   asked_ = 0;
@@ -108,7 +109,8 @@ inline void Chain::make_order(double now) noexcept {
   }
 }
 
-// --- writers ----------------------------------------------------------------------------------------------
+// --- writers
+// ----------------------------------------------------------------------------------------------
 
 inline void Chain::write_goals(Out& out, const double* goals, const std::uint8_t* orders) noexcept {
   std::size_t n = 0;
@@ -140,8 +142,8 @@ inline void Chain::write_goals(Out& out, const double* goals, const std::uint8_t
   }
 }
 
-// Torque follows the orders, a few times after each change; off goes on being said, as long as this object
-// lives.
+// Torque follows the orders, a few times after each change; off goes on being
+// said, as long as this object lives.
 inline void Chain::write_torque(Out& out, double now, const std::uint8_t* orders) noexcept {
   if (orders == nullptr) {
     return;
@@ -171,8 +173,9 @@ inline void Chain::write_torque(Out& out, double now, const std::uint8_t* orders
   }
 }
 
-// The first n of chosen_, payload_ and address_: one sync write, or one bulk write where addresses or sizes
-// differ. torque: one byte each, else each joint's goal_size.
+// The first n of chosen_, payload_ and address_: one sync write, or one bulk
+// write where addresses or sizes differ. torque: one byte each, else each
+// joint's goal_size.
 inline void Chain::write_many(Out& out, std::size_t n, int address, int size, bool torque) noexcept {
   const auto size_of = [&](std::size_t k) { return torque ? 1 : config_.joints[chosen_[k]].goal_size; };
   bool same = true;
@@ -255,12 +258,14 @@ inline void Chain::write_read(Out& out, bool slow) noexcept {
   w.end();
 }
 
-// --- replies ----------------------------------------------------------------------------------------------
+// --- replies
+// ----------------------------------------------------------------------------------------------
 
 inline void Chain::begin_wait(double now, std::size_t sent, Kind kind) noexcept {
   kind_ = kind;
   got_ = broken_ = 0;
   followed_ = timed_out_ = false;
+  healthy_left_ = 0;
   double t = now + static_cast<double>(sent) * byte_s_;
   double longest = 0.0;
   expected_ = 0;
@@ -275,11 +280,14 @@ inline void Chain::begin_wait(double now, std::size_t sent, Kind kind) noexcept 
     t += dynamixel() && config_.fast ? config_.return_delay_s + 8.0 * byte_s_ : 0.0;
     for (std::size_t k = 0; k < asked_; ++k) {
       joints_[order_[k]].answered = false;
+      healthy_left_ += joints_[order_[k]].silent == 0 ? 1 : 0;
       const double s = slot(order_[k], kind == Kind::slow);
       longest = std::max(longest, s);
       t += s;
     }
   }
+  healthy_ = healthy_left_ > 0;
+  longest_ = longest;
   now_ = now;
   nominal_end_ = t;
   // What adapter and system add is learned from cycles that were complete.
@@ -296,6 +304,11 @@ inline void Chain::feed(double now, const std::uint8_t* data, std::size_t size) 
     dynamixel_.feed(data, size, sink, wrong);
   } else {
     feetech_.feed(data, size, sink, wrong);
+  }
+  if (waited && !done() && healthy_ && healthy_left_ == 0) {
+    // Only such as lately did not answer are missing, and their turn comes
+    // last: one reply's time is enough.
+    deadline_ = std::min(deadline_, std::max(now, nominal_end_) + longest_);
   }
   if (waited && done() && broken_ == 0 && (kind_ == Kind::fast || kind_ == Kind::slow)) {
     lateness_ = std::max(std::max(now - nominal_end_, 0.0), 0.99 * lateness_);
@@ -350,11 +363,12 @@ inline bool Chain::decode(double now, std::size_t joint, const Status& s) noexce
   if (j.silent >= kSilent) {
     probe_at_ = -1e9;  // where one comes back others may: ask the next at once
   }
-  j.silent = 0;
   if (!j.answered) {
+    healthy_left_ -= j.silent == 0 && healthy_left_ > 0 ? 1 : 0;
     j.answered = true;
     ++got_;
   }
+  j.silent = 0;
   return true;
 }
 
