@@ -19,7 +19,7 @@ from pathlib import Path
 
 from giljabi_sim.peers.servo_bus import SERIES, ServoBus
 
-SPIN_S = 4e-4  # shorter waits are spun: a sleeping process wakes too late for them
+SPIN_S = 2e-3  # shorter waits are spun: poll counts in milliseconds, and a sleeper wakes too late
 
 
 def open_raw_pty() -> tuple[int, int]:
