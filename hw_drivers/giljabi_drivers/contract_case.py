@@ -195,7 +195,9 @@ def _insane(s: Sample, k: float) -> str:  # noqa: PLR0911
         measured = np.concatenate([s.angular_velocity, s.linear_acceleration])
         ok = _within_or_nan(s.angular_velocity, k * ANGULAR_RATE_MAX)
         ok = ok and _within_or_nan(s.linear_acceleration, k * ACCELERATION_MAX)
-        return "" if ok and not bool(np.all(np.isnan(measured))) else repr(s)
+        if s.tilt is not None:
+            ok = ok and abs(s.tilt[0]) <= math.pi and abs(s.tilt[1]) <= 0.5 * math.pi and 0.0 < s.tilt[2] < math.pi
+        return "" if ok and (s.tilt is not None or not bool(np.all(np.isnan(measured)))) else repr(s)
     if isinstance(s, JointState):
         values = [*s.position.values(), *s.velocity.values(), *s.effort.values()]
         ok = bool(values) and _within(list(s.position.values()), k * ANGLE_MAX)

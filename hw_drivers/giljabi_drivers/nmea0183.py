@@ -30,7 +30,7 @@ from giljabi_drivers.ais import AisReceiver
 from giljabi_drivers.attitude_sentences import values_of
 from giljabi_drivers.contract import DriverStats, Received, StepResult
 from giljabi_drivers.epoch import EpochFilter, UtcTracker
-from giljabi_drivers.navigation import course_velocity, dilution_std, yaw_of_heading
+from giljabi_drivers.navigation import course_velocity, dilution_std, tilt_sample, yaw_of_heading
 from giljabi_drivers.sensors import SensorWatch
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Nmea0183Options(Strict):
     uere_m: float | None = Field(default=None, gt=0, description="1 sigma at HDOP 1; default by fix quality")
     velocity_std_mps: float = Field(default=0.1, gt=0)
     heading_std_deg: float = Field(default=1.0, gt=0)
+    tilt_std_deg: float = Field(default=0.5, gt=0, description="of roll and pitch")
     magnetic_std_deg: float = Field(default=2.0, gt=0, description="heading out of a magnetic compass")
     variation_deg: float | None = Field(default=None, description="magnetic, east positive; default from HDG and RMC")
     speed_std_mps: float = Field(default=0.2, gt=0, description="of the log")
@@ -95,14 +96,14 @@ class Nmea0183Driver:
         self._gst: tuple[float, float, float, float] | None = None  # receive time, std east north up [m]
         self._dop: tuple[float, float, float] | None = None  # receive time, HDOP, VDOP of GSA
         self._no_fix = False  # the newest status said so
-        self._seapath = (-math.inf, 0)  # receive time and quality of the heading in PSXN 20
+        self._seapath = (-math.inf, 0, 0)  # receive time, quality of heading and of attitude in PSXN 20
         self._variation: float | None = self._options.variation_deg
         self._out: list[Sample] = []
         self._handlers: dict[str, Callable[[Values, float], None]] = {
             "GGA": self._gga, "GNS": self._gns, "RMC": self._rmc, "GLL": self._gll, "VTG": self._vtg,
             "ZDA": self._zda, "GST": self._gst_, "GSA": self._gsa, "HDT": self._hdt, "THS": self._ths,
             "HDG": self._hdg, "HDM": self._hdm, "ROT": self._rot, "VHW": self._vhw, "VBW": self._vbw,
-            "RSA": self._rsa, "RPM": self._rpm,
+            "RSA": self._rsa, "RPM": self._rpm, "XDR": self._tilt,
         }  # fmt: skip
         self._proprietary = {"ASHR": self._pashr, "SXN": self._psxn}
 
@@ -281,17 +282,27 @@ class Nmea0183Driver:
             self._hdt(v, t)
 
     def _pashr(self, v: Values, t: float) -> None:
-        """Heading of an attitude sensor; quality 0: it has none."""
+        """Tilt and heading of an attitude sensor; quality 0: it has no heading."""
+        self._tilt(v, t)
         if _get(v, "quality", 1) > 0:
             std_deg = _get(v, "heading_std_deg", self._options.heading_std_deg)
             self._heading(t, 4, _get(v, "heading_deg"), std_deg or self._options.heading_std_deg)
 
     def _psxn(self, v: Values, t: float) -> None:
         if "heading_quality" in v:
-            self._seapath = (t, v["heading_quality"])
+            self._seapath = (t, v["heading_quality"], v.get("attitude_quality", 0))
         stale = not 0.0 <= t - self._seapath[0] <= ESTIMATE_MAX_AGE
         if stale or self._seapath[1] < INVALID:
             self._heading(t, 4, _get(v, "heading_deg"), self._options.heading_std_deg)
+        if stale or self._seapath[2] < INVALID:
+            self._tilt(v, t)
+
+    def _tilt(self, v: Values, t: float) -> None:
+        """Roll and pitch against the horizon."""
+        source = self._watch.source("imu", "tilt")
+        sample = tilt_sample(t, v.get("roll_deg"), v.get("pitch_deg"), self._options.tilt_std_deg, source)
+        if sample is not None:
+            self._give(sample)
 
     def _learn_variation(self, v: Values) -> None:
         """From RMC and HDG, unless the platform file says it."""

@@ -32,7 +32,7 @@ from giljabi_drivers.ais import Hulls
 from giljabi_drivers.can_frames import ERROR, EXTENDED, FD, REMOTE, pack_socketcan
 from giljabi_drivers.contract import DriverStats, Received, StepResult
 from giljabi_drivers.epoch import UtcTracker
-from giljabi_drivers.navigation import course_velocity, dilution_std, yaw_of_heading
+from giljabi_drivers.navigation import course_velocity, dilution_std, tilt_sample, yaw_of_heading
 from giljabi_drivers.nmea2000_ais import AIS, ais_row
 from giljabi_drivers.nmea2000_bus import Names, OwnAddress, Sources, Station, own_name
 from giljabi_drivers.nmea2000_commands import RudderCommand, build_table
@@ -71,6 +71,7 @@ class Nmea2000Options(Strict):
     magnetic_std_deg: float = Field(default=2.0, gt=0, description="heading out of a magnetic compass")
     variation_deg: float | None = Field(default=None, description="magnetic, east positive; default from the bus")
     speed_std_mps: float = Field(default=0.2, gt=0, description="of the log")
+    tilt_std_deg: float = Field(default=0.5, gt=0, description="of roll and pitch")
 
 
 class Nmea2000Driver:
@@ -103,7 +104,7 @@ class Nmea2000Driver:
         self._handlers: dict[int, Callable[[Values, float, Station], None]] = {
             pgns.GNSS: self._gnss, pgns.POSITION: self._position, pgns.COG_SOG: self._cog_sog, pgns.DOPS: self._dops,
             pgns.HEADING: self._heading, pgns.VARIATION: self._learn_variation, pgns.RATE_OF_TURN: self._turn,
-            pgns.SPEED: self._speed, pgns.RUDDER: self._rudder, pgns.ENGINE: self._engine,
+            pgns.SPEED: self._speed, pgns.ATTITUDE: self._tilt, pgns.RUDDER: self._rudder, pgns.ENGINE: self._engine,
             pgns.SYSTEM_TIME: self._time, pgns.TIME_DATE: self._time, **dict.fromkeys(AIS, self._ais),
         }  # fmt: skip
 
@@ -309,6 +310,12 @@ class Nmea2000Driver:
         rate = v.get("rate_of_turn_radps")  # positive turns the bow to starboard
         if rate is not None and self._sources.take("turn", station, t):
             self._give(Imu(t, np.array([NAN, NAN, -rate]), np.full(3, NAN), self._watch.source("imu", "imu")))
+
+    def _tilt(self, v: Values, t: float, station: Station) -> None:
+        source, std_deg = self._watch.source("imu", "tilt"), self._options.tilt_std_deg
+        sample = tilt_sample(t, v.get("roll_deg"), v.get("pitch_deg"), std_deg, source)
+        if sample is not None and self._sources.take("tilt", station, t):
+            self._give(sample)
 
     def _speed(self, v: Values, t: float, station: Station) -> None:
         speed = v.get("water_speed_mps")

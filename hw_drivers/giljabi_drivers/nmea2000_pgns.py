@@ -197,6 +197,7 @@ METHODS = (
 )  # fmt: skip
 ADDRESS_CLAIM, ISO_REQUEST = 60928, 59904
 SYSTEM_TIME, RUDDER, HEADING, RATE_OF_TURN, VARIATION, ENGINE = 126992, 127245, 127250, 127251, 127258, 127488
+ATTITUDE = 127257
 SPEED, POSITION, COG_SOG, GNSS, TIME_DATE, DOPS = 128259, 129025, 129026, 129029, 129033, 129539
 CLASS_A, CLASS_B, CLASS_B_EXTENDED, AID, BASE_STATION, AIRCRAFT = 129038, 129039, 129040, 129041, 129793, 129798
 CLASS_A_STATIC, CLASS_B_NAME, CLASS_B_STATIC = 129794, 129809, 129810
@@ -221,7 +222,7 @@ PGNS: Mapping[int, Pgn] = {p.pgn: p for p in (
         _signed("variation_deg", 40, 16, ANGLE, HALF_TURN), _choice("reference", 56, 2, *REFERENCE),
     ), _by_reference("heading_deg")),
     Pgn(RATE_OF_TURN, "rate_of_turn", False, 5, (_signed("rate_of_turn_radps", 8, 32, 1e-6 / 32.0),)),
-    Pgn(127257, "attitude", False, 7, (
+    Pgn(ATTITUDE, "attitude", False, 7, (
         _signed("yaw_deg", 8, 16, ANGLE, HALF_TURN), _signed("pitch_deg", 24, 16, ANGLE, HALF_TURN),
         _signed("roll_deg", 40, 16, ANGLE, HALF_TURN),
     )),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from giljabi.platform import Platform
-from giljabi.types import GnssFix, Sample
+from giljabi.types import GnssFix, Imu, Sample
 
 
 @dataclass(slots=True)
@@ -40,7 +40,9 @@ class SensorWatch:
         return self.names.get(kind, default)
 
     def saw(self, sample: Sample) -> None:
-        """Notes a sample that was given out; a position counts for a GNSS receiver, a velocity alone does not."""
+        """Notes a sample that was given out; a velocity alone is no GNSS receiver, a tilt alone no IMU."""
+        if isinstance(sample, Imu) and not sample.inertial:
+            return
         seen = self.sensors.get(sample.source)
         if seen is not None and (seen.kind != "gnss" or isinstance(sample, GnssFix)):
             seen.t = max(seen.t, sample.t)

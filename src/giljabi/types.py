@@ -47,6 +47,12 @@ class Imu:
     angular_velocity: Array  # (3,) rad/s, FLU
     linear_acceleration: Array  # (3,) m/s^2 specific force, FLU (at rest +9.81 on z)
     source: str = "imu"
+    tilt: tuple[float, float, float] | None = None  # rad: roll, pitch (R_enu_base = Rz Ry Rx), their 1 sigma
+
+    @property
+    def inertial(self) -> bool:
+        """Whether it measured a rate or a force at all; attitude sentences tell the tilt alone."""
+        return not bool(np.isnan(self.angular_velocity).all() and np.isnan(self.linear_acceleration).all())
 
 
 @dataclass(frozen=True, slots=True)

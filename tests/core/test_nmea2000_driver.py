@@ -147,6 +147,13 @@ def test_starboard_is_negative_in_our_frame(d: Nmea2000Driver) -> None:
     assert joints.position == {"rudder": pytest.approx(-0.2)}
 
 
+def test_tilt_about_the_axes_of_base_link(d: Nmea2000Driver) -> None:
+    """On the wire roll is positive with the port side up, pitch with the bow up; about y to port the bow goes down."""
+    imu = one(d, frames(127257, "attitude", yaw=0.0, pitch=0.1, roll=0.05))
+    assert imu.tilt == pytest.approx((0.05, -0.1, math.radians(0.5)), abs=1e-4)
+    assert not imu.inertial
+
+
 def test_machinery_and_log(d: Nmea2000Driver, tmp_path: Path) -> None:
     engine = frames(127488, "engineParametersRapidUpdate", speed=20.0)  # Hz; canboat has no instance 0 in numbers
     assert one(d, engine).velocity == {"engine": pytest.approx(20.0 * math.tau, abs=0.03)}

@@ -9,10 +9,23 @@ import pynmea2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nmea_lines import give, sentence, ship
+from nmea_lines import give as give_all
+from nmea_lines import sentence, ship
 
-from giljabi.types import Heading
+from giljabi.types import Heading, Imu
 from giljabi_drivers.decode_nmea import NmeaDecoder
+
+
+def give(*args: Any, **options: Any) -> list[Any]:
+    """What comes besides the tilt."""
+    return [s for s in give_all(*args, **options) if not isinstance(s, Imu)]
+
+
+def tilts(*args: Any, **options: Any) -> list[tuple[float, ...]]:
+    """Roll and pitch about the axes of base_link and their error [deg]."""
+    samples = [s for s in give_all(*args, **options) if isinstance(s, Imu)]
+    assert not any(s.inertial for s in samples)
+    return [tuple(math.degrees(v) for v in s.tilt or ()) for s in samples]
 
 
 def line(body: str) -> bytes:
@@ -64,6 +77,23 @@ def test_without_a_heading_there_is_none() -> None:
     assert give(ship(), line("PSXN,23,0.30,-0.97,,0.13")) == []
 
 
+def test_tilt_about_the_axes_of_base_link() -> None:
+    """Port side up is positive about x forward; bow up is negative about y to port."""
+    assert tilts(ship(), line("PSXN,23,0.30,-0.97,,0.13")) == [pytest.approx((0.30, 0.97, 0.5))]
+    assert tilts(ship(), line(PASHR.format("0.267", 1))) == [pytest.approx((-1.26, -0.83, 0.5))]
+    assert tilts(ship(), line("IIXDR,A,5.2,D,PTCH,A,-1.1,D,ROLL")) == [pytest.approx((-1.1, -5.2, 0.5))]
+    assert tilts(ship(), line("IIXDR,A,5.2,D,PTCH")) == []
+    assert tilts(ship(), line("IIXDR,A,95,D,PTCH,A,0,D,ROLL")) == []
+    invalid = line("PSXN,20,0,0,0,2")
+    assert tilts(ship(), invalid, line("PSXN,23,0.30,-0.97,,0.13")) == []
+
+
+def test_a_tilt_keeps_no_gyro_alive() -> None:
+    d = ship()
+    give_all(d, line("PSXN,23,0.30,-0.97,,0.13"), t=10.0)
+    assert "gyro" in d.health(10.1)
+
+
 def test_the_best_heading_of_an_epoch() -> None:
     d = ship()
     for k in range(3):
@@ -103,3 +133,5 @@ def test_any_fields(head: str, fields: str) -> None:
         assert all(math.isfinite(v) for v in row.values() if isinstance(v, float))
     for h in give(ship(), line(head + fields)):
         assert math.isfinite(h.yaw)
+    for tilt in tilts(ship(), line(head + fields)):
+        assert all(abs(v) <= 180.0 for v in tilt)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.spatial.transform import Rotation
 
 pytest.importorskip("rclpy", reason="rclpy is not installed: pip install 'giljabi[ros]'")
 from rclpy.serialization import deserialize_message, serialize_message
@@ -94,6 +95,20 @@ def test_any_bytes_have_a_header_or_are_refused(data: bytes) -> None:
     with contextlib.suppress(BadInputError):
         convert.header_of(b"\0\1\0\0" + data)
         convert.header_of(data)
+
+
+def test_tilt_of_an_imu() -> None:
+    tilt = 0.2, -0.1, 0.01
+    msg = wire(convert.imu_to_msg(Imu(1.0, np.full(3, np.nan), np.full(3, np.nan), "mru", tilt)))
+    q = msg.orientation  # R_enu_base = Rz(0) Ry(pitch) Rx(roll), by scipy
+    x, y, z, w = Rotation.from_euler("ZYX", [0.0, -0.1, 0.2]).as_quat()
+    assert (q.w, q.x, q.y, q.z) == pytest.approx((w, x, y, z))
+    assert msg.orientation_covariance[8] >= 1e3
+    back = convert.imu_from_msg(msg)
+    assert not back.inertial
+    assert back.tilt == pytest.approx(tilt)
+    msg.orientation.w = msg.orientation.x = msg.orientation.y = msg.orientation.z = 0.0  # as many drivers leave it
+    assert convert.imu_from_msg(msg).tilt is None
 
 
 def test_imu_of_others_that_marks_a_part_as_missing() -> None:

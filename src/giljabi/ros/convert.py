@@ -146,9 +146,15 @@ def _mark(covariance: Any, value: Array) -> None:
 
 
 def imu_to_msg(s: Imu) -> ImuMsg:
-    """Imu: no orientation; axes that were not measured are NaN."""
+    """Imu: orientation only where the tilt is told, its yaw 0 with an unknown variance; unmeasured axes are NaN."""
     msg = ImuMsg(header=header(s.t, s.source))
     msg.orientation_covariance[0] = NOT_MEASURED
+    if s.tilt is not None:
+        roll, pitch, std = s.tilt
+        cr, sr, cp, sp = math.cos(0.5 * roll), math.sin(0.5 * roll), math.cos(0.5 * pitch), math.sin(0.5 * pitch)
+        msg.orientation = Quaternion(x=sr * cp, y=cr * sp, z=-sr * sp, w=cr * cp)
+        msg.orientation_covariance[0] = msg.orientation_covariance[4] = float(std**2)
+        msg.orientation_covariance[8] = UNKNOWN_VARIANCE
     msg.angular_velocity = vector(s.angular_velocity)
     msg.linear_acceleration = vector(s.linear_acceleration)
     _mark(msg.angular_velocity_covariance, s.angular_velocity)
@@ -162,7 +168,22 @@ def imu_from_msg(msg: ImuMsg) -> Imu:
     a = _measured(msg.linear_acceleration_covariance, array(msg.linear_acceleration))
     if np.isinf(w).any() or np.isinf(a).any():
         raise BadInputError("imu: an infinite value; finite numbers, or NaN where nothing is measured, are expected")
-    return Imu(seconds(msg.header.stamp), w, a, msg.header.frame_id)
+    return Imu(seconds(msg.header.stamp), w, a, msg.header.frame_id, _tilt(msg))
+
+
+def _tilt(msg: ImuMsg) -> tuple[float, float, float] | None:
+    """Roll, pitch and their deviation; None where the message has no orientation."""
+    variance = float(msg.orientation_covariance[0])
+    if variance == NOT_MEASURED:
+        return None
+    q = np.array([msg.orientation.w, msg.orientation.x, msg.orientation.y, msg.orientation.z])
+    norm = float(np.linalg.norm(q))
+    if not (0.9 < norm < 1.1 and math.isfinite(variance)):
+        return None  # many drivers leave it empty without saying so
+    w, x, y, z = (q / norm).tolist()
+    roll = math.atan2(2.0 * (w * x + y * z), 1.0 - 2.0 * (x * x + y * y))
+    pitch = math.asin(max(-1.0, min(1.0, 2.0 * (w * y - z * x))))
+    return roll, pitch, math.sqrt(max(variance, 0.0))
 
 
 def fix_to_msg(s: GnssFix) -> NavSatFix:
