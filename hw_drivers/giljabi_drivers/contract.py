@@ -90,6 +90,14 @@ class Selective(Protocol):
         """Identifiers, bit 31 set for the extended format."""
 
 
+@runtime_checkable
+class Asked(Protocol):
+    """A driver whose device speaks only when it is asked; optional. The guard asks while it runs."""
+
+    def ask(self, now: float) -> bytes:
+        """A question that changes nothing, for who listens without a guard; empty while replies are due."""
+
+
 def diagnostics_of(driver: Driver, now: float) -> dict[str, str]:
     """What a driver tells: its own diagnostics, else what it dropped and flagged, by reason."""
     if isinstance(driver, Diagnosing):

@@ -91,6 +91,7 @@ def check_devices(
     platform: Platform, drivers: Mapping[str, Driver], devices: Mapping[str, str], listen_s: float
 ) -> list[Finding]:
     """Opens every device, listens, and says which sensors were heard and whether there is an estimate."""
+    from giljabi_drivers.contract import Asked
     from giljabi_drivers.transport import open_transport
 
     clock = StackClock()
@@ -106,7 +107,10 @@ def check_devices(
             for name, transport in transports.items():
                 chunks = transport.read(now)
                 received[name] += sum(len(c.data) for c in chunks)
-                samples.extend(drivers[name].step(now, chunks).samples)
+                driver = drivers[name]
+                samples.extend(driver.step(now, chunks).samples)
+                if isinstance(driver, Asked) and (question := driver.ask(now)):
+                    transport.write(question)
             for s in samples:
                 stamps[s.source] = max(s.t, stamps.get(s.source, -math.inf))
             estimator.step(now, samples)
