@@ -217,6 +217,7 @@ setup(
         "dev": [
             "pytest>=7.4",
             "pytest-timeout",
+            "pytest-xdist",  # the tests without timing on all cores
             "hypothesis",
             "autosar-e2e>=1.0",  # tests: the AUTOSAR E2E profiles by another implementation
             "nmea2000>=2026.10; python_version >= '3.11'",  # canboat's codec, at the other end of our NMEA 2000 driver

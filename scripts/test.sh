@@ -19,7 +19,9 @@ cpp() { # BUILD_DIR CMAKE_ARGUMENT...
 }
 
 pytests() { # FOLDER
-  "$python" -m pytest "tests/$1" -rs --durations=3 --timeout=300
+  local workers=()
+  case $1 in core | sim) workers=(-n "$jobs") ;; esac # the others share builds, buses or a ROS graph
+  "$python" -m pytest "tests/$1" -rs --durations=3 --timeout=300 ${workers[@]+"${workers[@]}"}
   local code=$?
   [ $code -ne 5 ] || { echo "no tests were collected in tests/$1"; return 1; }
   return $code
