@@ -28,7 +28,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -274,6 +274,14 @@ def report(out: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def results_only() -> TextIO:
+    """Standard output for the results alone: what the peers' libraries write there goes to standard error."""
+    sys.stdout.flush()
+    own = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # for good: C's own buffers are written out when the process ends
+    return own
+
+
 def run(args: argparse.Namespace) -> int:
     """Measures as the arguments say; returns the exit code."""
     problem = load_problem(args.problem, args.set, args.params)
@@ -292,8 +300,9 @@ def run(args: argparse.Namespace) -> int:
         if sys.stderr.isatty():
             print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
-    out = measure(problem, names, args.repeats, args.jit, tell)
-    print(json.dumps(out, allow_nan=False) if args.json else report(out))
+    with results_only() as results:
+        out = measure(problem, names, args.repeats, args.jit, tell)
+        print(json.dumps(out, allow_nan=False) if args.json else report(out), file=results)
     return 0 if out["ours"]["cold_status"] == str(Status.CONVERGED) and not out["ours"]["unusable"] else 1
 
 

@@ -155,3 +155,28 @@ def test_the_picture_is_drawn_from_results(root: Path, tmp_path: Path) -> None:
     file.write_text(json.dumps(result))
     assert subprocess.run(command, capture_output=True, timeout=100, check=False).returncode == 0
     assert out.read_bytes().startswith(b"\x89PNG")
+
+
+NOISY = """
+import ctypes, sys
+sys.path.insert(0, sys.argv.pop(1))
+import ocp, ocp_peers
+build = ocp_peers.build
+def noisy(*arguments):
+    ctypes.CDLL(None).puts(b"QP solver returned error status 3")
+    print("of Python")
+    return build(*arguments)
+ocp_peers.build = noisy
+sys.exit(ocp.main())
+"""
+
+
+def test_what_a_peers_library_writes_to_standard_output_does_not_spoil_the_json(root: Path) -> None:
+    pytest.importorskip("casadi", reason="casadi is not installed")
+    words = ["--problem", "D16", "--peers", "qrqp", "--repeats", "1", "--set", "steps=5", "--json"]
+    command = [sys.executable, "-c", NOISY, str(root / "benchmarks"), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(json.loads(done.stdout)["peers"]) == ["qrqp"]
+    assert "error status 3" in done.stderr
+    assert "of Python" in done.stderr
