@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # usage: scripts/fuzz.sh [TARGET]...      RUNS=1000000 inputs or MINUTES=1 for each target, whichever comes first
-# Coverage-guided fuzzing: the C++ codecs and the guard by libFuzzer with sanitizers (cpp_ext/fuzz), the Python side by
+# Coverage-guided fuzzing: the C++ codecs, the guard and the solver by libFuzzer with sanitizers (cpp_ext/fuzz), the Python side by
 # atheris (tests/fuzz/targets.py). Corpora stay in build/fuzz/corpus, inputs that broke a promise in build/fuzz/found.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import can
 import marine_targets
+import numpy as np
 
 from giljabi.platform import share_dir
 from giljabi_drivers.can_frames import pack_msgpack, pack_socketcan
@@ -100,6 +101,8 @@ def seeds(name: str, data_dir: Path | None) -> list[bytes]:
         return list(nmea(data_dir))
     if name in ("platform_file", "scenario_file"):
         return list(files(f"{name.removesuffix('_file')}s/*.yaml"))
+    if name == "solver":  # long enough to pose a whole problem
+        return [np.random.default_rng(i).bytes(100 + 20 * i) for i in range(60)]
     if name == "can":
         return list(can_datagram(data_dir))
     own = {"ais": ais, "can_driver": can_driver, "can_datagram": can_datagram, "recording": recording, "dbc": dbc}

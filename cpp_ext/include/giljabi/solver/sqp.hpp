@@ -121,7 +121,10 @@ void Ocp<Model>::multipliers() {
 template <class Model>
 Residuals Ocp<Model>::residuals() const {
   Residuals out;
-  const auto grow = [](double& into, double value) { into = std::max(into, std::abs(value)); };
+  const auto grow = [](double& into, double value) {  // what is not finite counts as the largest number
+    constexpr double most = std::numeric_limits<double>::max();
+    if (!(std::abs(value) <= into)) into = std::abs(value) <= most ? std::abs(value) : most;
+  };
   for (int k = 0; k <= horizon_; ++k) {
     const Stage& st = qp_.stage(k);
     if (k < horizon_) {
