@@ -163,16 +163,16 @@ bool call_outside(void* context, giljabi::models::Outside::Function function) {
   }
 }
 
-// names: of states, inputs, parameters, constraints; buffers: x, u, p, dt, next, jacobian, h, h_jacobian;
-// call(i) runs function i on them.
-void attach(Solver& s, const std::array<std::vector<std::string>, 4>& names,
-            const std::vector<Array>& buffers, const py::object& call) {
-  std::array<int, 4> sizes{};
-  for (std::size_t i = 0; i < 4; ++i) sizes[i] = static_cast<int>(names[i].size());
-  const auto [nx, nu, np, nh] = sizes;
-  const std::array<int, 8> expected = {nx, nu, np, 1, nx, nx * (nu + nx), nh, nh * nx};
-  if (buffers.size() != expected.size()) throw py::value_error("8 buffers are expected");
-  double* at[8];
+// names: of states, inputs, parameters, constraints, constraints on inputs; buffers: x, u, p, dt, next,
+// jacobian, h, h_jacobian, mixed, mixed_jacobian; call(i) runs function i on them.
+void attach(Solver& s, const std::array<std::vector<std::string>, 5>& names,
+            const std::vector<Array>& buffers, const py::object& call, bool several_minima) {
+  std::array<int, 5> sizes{};
+  for (std::size_t i = 0; i < sizes.size(); ++i) sizes[i] = static_cast<int>(names[i].size());
+  const auto [nx, nu, np, nh, nm] = sizes;
+  const std::array<int, 10> expected = {nx, nu, np, 1, nx, nx * (nu + nx), nh, nh * nx, nm, nm * (nu + nx)};
+  if (buffers.size() != expected.size()) throw py::value_error("10 buffers are expected");
+  double* at[10];
   auto caller = std::shared_ptr<Caller>(new Caller{call, buffers}, [](Caller* c) {
     const py::gil_scoped_acquire acquire;
     delete c;
@@ -181,10 +181,13 @@ void attach(Solver& s, const std::array<std::vector<std::string>, 4>& names,
     check(buffers[i], expected[i], "a buffer");
     at[i] = caller->buffers[i].mutable_data();
   }
-  const giljabi::models::Outside outside = {nx,    nu,    np,    nh,    at[0], at[1],         at[2],
-                                            at[3], at[4], at[5], at[6], at[7], &call_outside, caller.get()};
+  const giljabi::models::Outside outside = {
+      nx,    nu,    np,    nh,    nm,    several_minima, at[0], at[1],         at[2],
+      at[3], at[4], at[5], at[6], at[7], at[8],          at[9], &call_outside, caller.get()};
   if (!s.attach(outside)) throw py::value_error("the model does not fit");
-  s.states = names[0], s.inputs = names[1], s.parameters = names[2], s.constraints = names[3];
+  s.states = names[0], s.inputs = names[1], s.parameters = names[2];
+  s.constraints = names[4];
+  s.constraints.insert(s.constraints.end(), names[3].begin(), names[3].end());
   s.kept = caller;
 }
 
@@ -253,6 +256,7 @@ void bind(py::module_& m) {
       .def_readonly("non_negative", &Solver::non_negative)
       .def_readonly("constants", &Solver::constants)
       .def_readonly("positive", &Solver::positive)
+      .def_readonly("several_minima", &Solver::several_minima)
       .def_property_readonly("tables",
                              [](const Solver& s) {
                                std::vector<std::string> names;
@@ -270,10 +274,10 @@ void bind(py::module_& m) {
           "table",
           [](py::object self, const std::string& name) {
             Table& t = *self.cast<Solver&>().tables.at(name);
-            const auto columns = static_cast<py::ssize_t>(self.cast<Solver&>().shown(name));
+            const auto [first, columns] = self.cast<Solver&>().shown(name);
             const auto size = static_cast<py::ssize_t>(sizeof(double));
-            return py::array_t<double>({static_cast<py::ssize_t>(t.rows), columns}, {t.columns * size, size},
-                                       t.data.data(),
+            return py::array_t<double>({static_cast<py::ssize_t>(t.rows), static_cast<py::ssize_t>(columns)},
+                                       {t.columns * size, size}, t.data.data() + first,
                                        self);  // a view; keeps the solver alive
           },
           py::arg("name"))
@@ -295,7 +299,8 @@ void bind(py::module_& m) {
             s.changed();
           },
           py::arg("name"), py::arg("value"))
-      .def("attach", &attach, py::arg("names"), py::arg("buffers"), py::arg("call"))
+      .def("attach", &attach, py::arg("names"), py::arg("buffers"), py::arg("call"),
+           py::arg("several_minima"))
       .def("prepare", [](Solver& s) { return released(s, [&] { return s.prepare(); }); })
       .def(
           "feedback",

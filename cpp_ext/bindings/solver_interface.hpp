@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "giljabi/models/outside.hpp"
@@ -21,6 +22,7 @@ struct Solver {
   std::string model;
   int horizon = 0, nx = 0, nu = 0, np = 0, nh = 0;
   double dt = 0.0;
+  bool several_minima = false;  // on several sides of what is in the way
   std::vector<std::string> states, inputs, constraints;
   std::vector<std::string> parameters, non_negative;  // per stage
   std::vector<std::string> constants, positive;       // one value
@@ -34,8 +36,8 @@ struct Solver {
   virtual ~Solver() = default;
   // Functions of a model that is evaluated outside; false when this solver has equations or is too small.
   virtual bool attach(const models::Outside&) { return false; }
-  // Columns of a table that belong to the model.
-  virtual int shown(const std::string& table) const { return tables.at(table)->columns; }
+  // First column of a table that belongs to the model, and how many do.
+  virtual std::pair<int, int> shown(const std::string& table) const { return {0, tables.at(table)->columns}; }
   virtual bool prepare() = 0;
   virtual Report feedback(const double* x) = 0;
   virtual Report solve(const double* x, int max_iterations) = 0;

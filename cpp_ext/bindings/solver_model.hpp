@@ -16,6 +16,7 @@ struct SolverOf final : Solver {
     horizon = n;
     dt = step;
     nx = Model::nx, nu = Model::nu, np = Model::np, nh = solver::Ocp<Model>::nh;
+    several_minima = solver::Sparsity<Model>::several_minima;
     states.assign(Model::state_names.begin(), Model::state_names.end());
     inputs.assign(Model::input_names.begin(), Model::input_names.end());
     constraints = Model::constraint_names();

@@ -1,3 +1,3 @@
 #include "solver_outside.hpp"
 
-static const giljabi::bindings::AddOutside<8, 4, 4> model{"_outside_medium"};
+static const giljabi::bindings::AddOutside<8, 4, 4, 0> model{"_outside_medium"};

@@ -1,3 +1,3 @@
 #include "solver_outside.hpp"
 
-static const giljabi::bindings::AddOutside<4, 2, 4> model{"_outside_small"};
+static const giljabi::bindings::AddOutside<4, 2, 4, 0> model{"_outside_small"};

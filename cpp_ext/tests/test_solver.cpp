@@ -6,7 +6,9 @@
 
 #include "allocations.hpp"
 #include "giljabi/models/bicycle.hpp"
+#include "giljabi/models/lipm.hpp"
 #include "giljabi/models/quadrotor.hpp"
+#include "giljabi/models/rigid_body.hpp"
 #include "giljabi/solver/ocp.hpp"
 
 using namespace giljabi;
@@ -53,6 +55,7 @@ void check_usable(const Car& car, const solver::Report& report) {
   CHECK(finite(car.u));
   CHECK(std::isfinite(report.cost));
   CHECK(std::isfinite(report.worst.violation));
+  CHECK(std::isfinite(report.residuals.stationarity));
   for (int i = 0; i < 2; ++i) {
     CHECK(car.u.row(0)[i] >= car.u_lower.row(0)[i]);
     CHECK(car.u.row(0)[i] <= car.u_upper.row(0)[i]);
@@ -264,6 +267,15 @@ TEST_CASE("random problems always give a status and finite numbers") {
     }
     check_usable(car, car.solve(x, 30));
   }
+}
+
+TEST_CASE("which models may have several minima is found from their equations") {
+  using solver::Sparsity;
+  CHECK(Sparsity<models::Bicycle<1, false>>::several_minima);
+  CHECK(!Sparsity<models::Lipm<8>>::several_minima);                  // linear
+  CHECK(!Sparsity<models::RigidBody<4>>::several_minima);             // on inputs alone
+  CHECK(!Sparsity<models::Quadrotor<false, false>>::several_minima);  // no constraints
+  CHECK(Sparsity<models::Quadrotor<false, false>>::traced.curved);
 }
 
 TEST_CASE("a kick that violates bounds takes few iterations, and ends where a cold start does") {

@@ -309,13 +309,14 @@ class Ocp:
 
         starts: 1 is from the present trajectory alone, and stays on its side of what is in the way; 2 also from the
         reference, 3 also with soft constraints faded in, 4 also from a shaken reference; the cheapest result is kept.
-        Not given: 4 where the model has soft constraints, nothing was solved since set_guess() and `time_budget` is
-        infinite, else 1. max_iterations and time_budget are those of each start.
+        Not given: 4 where the model has constraints on states and is not linear (which leaves one minimum), nothing
+        was solved since set_guess() and `time_budget` is infinite, else 1. max_iterations and time_budget are those of
+        each start.
         """
         self._check_bounds()
         state, most = self._state(x), _count("max_iterations", max_iterations)
         if starts is None:
-            several = self._guessed and self.names.constraints and self._core.get("time_budget") == np.inf
+            several = self._guessed and self._core.several_minima and self._core.get("time_budget") == np.inf
             starts = 4 if several else 1
         elif _count("starts", starts) > 4:
             raise BadInputError(f"starts is {starts}; 1 to 4 is expected")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -426,6 +427,38 @@ def test_a_cold_solve_finds_the_better_side_and_one_start_stays_on_the_side_of_i
     assert again.cost == pytest.approx(best.cost, rel=1e-6)
     assert several.feedback(x).qp_iterations <= 2  # with that solution's multipliers
     assert several.get("penalty_l1") == pytest.approx(one.get("penalty_l1"))
+
+
+def _calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows with every solve from several starts, by how many."""
+    again, calls = Ocp._solve_again, []
+
+    def counted(self: Ocp, *arguments: Any) -> Any:
+        calls.append(arguments[2])
+        return again(self, *arguments)
+
+    monkeypatch.setattr(Ocp, "_solve_again", counted)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("model", "several"),
+    [("bicycle", True), ("vessel", True), ("lipm", False), ("rigid_body", False), ("quadrotor", False)],
+)
+def test_only_what_may_have_several_minima_is_solved_from_several_starts(
+    model: str, several: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ocp = Ocp(model, 5, 0.05)
+    calls = _calls(monkeypatch)
+    x = np.zeros(len(ocp.names.states))
+    if model == "quadrotor":
+        x[3] = 1.0
+    ocp.set_guess(x)
+    ocp.solve(x)
+    assert calls == ([4] if several else [])
+    ocp.set_guess(x)
+    ocp.solve(x, starts=3)  # asked for: done
+    assert calls[-1] == 3
 
 
 def test_a_solve_with_a_time_budget_starts_once() -> None:

@@ -146,9 +146,11 @@ inline Dual<N> atan(const Dual<N>& a) {
   return chain(a, std::atan(a.v), 1.0 / (1.0 + a.v * a.v));
 }
 
-// Set of inputs a value depends on, one bit each; evaluated at compile time.
+// Set of inputs a value depends on, one bit each, and whether it depends on any other than linearly;
+// evaluated at compile time.
 struct Pattern {
   std::uint64_t mask = 0;
+  bool curved = false;
 
   constexpr Pattern() = default;
   constexpr Pattern(double) {}  // NOLINT: a constant depends on nothing
@@ -162,20 +164,25 @@ struct Pattern {
 constexpr Pattern operator|(Pattern a, Pattern b) {
   Pattern r;
   r.mask = a.mask | b.mask;
+  r.curved = a.curved || b.curved;
   return r;
+}
+constexpr Pattern bent(Pattern a) {
+  a.curved = a.curved || a.mask != 0;
+  return a;
 }
 constexpr Pattern operator+(Pattern a, Pattern b) { return a | b; }
 constexpr Pattern operator-(Pattern a, Pattern b) { return a | b; }
-constexpr Pattern operator*(Pattern a, Pattern b) { return a | b; }
-constexpr Pattern operator/(Pattern a, Pattern b) { return a | b; }
+constexpr Pattern operator*(Pattern a, Pattern b) { return a.mask != 0 && b.mask != 0 ? bent(a | b) : a | b; }
+constexpr Pattern operator/(Pattern a, Pattern b) { return a | bent(b); }
 constexpr Pattern operator-(Pattern a) { return a; }
-constexpr Pattern sin(Pattern a) { return a; }
-constexpr Pattern cos(Pattern a) { return a; }
-constexpr Pattern tan(Pattern a) { return a; }
-constexpr Pattern sqrt(Pattern a) { return a; }
-constexpr Pattern exp(Pattern a) { return a; }
-constexpr Pattern tanh(Pattern a) { return a; }
-constexpr Pattern atan(Pattern a) { return a; }
+constexpr Pattern sin(Pattern a) { return bent(a); }
+constexpr Pattern cos(Pattern a) { return bent(a); }
+constexpr Pattern tan(Pattern a) { return bent(a); }
+constexpr Pattern sqrt(Pattern a) { return bent(a); }
+constexpr Pattern exp(Pattern a) { return bent(a); }
+constexpr Pattern tanh(Pattern a) { return bent(a); }
+constexpr Pattern atan(Pattern a) { return bent(a); }
 
 // |a| rounded off below `width`, so that it has derivatives everywhere.
 template <class T>

@@ -49,6 +49,7 @@ struct Sparsity {
   struct Trace {
     Rows<nx> dynamics{};                    // of f(x, u)
     Rows<(nh > 0 ? nh : 1)> constraints{};  // of h(x)
+    bool curved = false;                    // any of them is not linear
   };
 
   static constexpr Trace trace() {
@@ -62,11 +63,14 @@ struct Sparsity {
     if constexpr (nm > 0) model.mixed_constraints(x, u, p, h);
     if constexpr (nh > nm) model.constraints(x, p, h + nm);
     Trace t;
-    for (int i = 0; i < nx; ++i) t.dynamics[i] = f[i].mask;
-    for (int i = 0; i < nh; ++i) t.constraints[i] = h[i].mask;
+    for (int i = 0; i < nx; ++i) t.dynamics[i] = f[i].mask, t.curved = t.curved || f[i].curved;
+    for (int i = 0; i < nh; ++i) t.constraints[i] = h[i].mask, t.curved = t.curved || h[i].curved;
     return t;
   }
   static constexpr Trace traced = trace();
+  // A trajectory may be held back by a constraint on states, and where anything is not linear, on either
+  // side.
+  static constexpr bool several_minima = nh > nm&& traced.curved;
 
   // One Runge-Kutta stage: d k_i = fx dy + fu, dy = I + c dk_{i-1}.
   static constexpr Rows<nx> chain(const Rows<nx>& previous) {
