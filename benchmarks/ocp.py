@@ -2,7 +2,7 @@
 """The solver against its peers, in closed loop and from a cold start.
 
 usage: benchmarks/ocp.py --problem A|B|C20|C50|D16|D100|SRBD10|SRBD20 [--set key=value]... [--params F.json]
-                         [--peers fatrop,hpipm] [--list] [--json]
+                         [--peers fatrop,hpipm] [--own F.hpp] [--list] [--json]
 example: benchmarks/ocp.py --problem A --set disc_radius=2.5 --peers fatrop
 
 Method. Closed loop: the guess is the start state at every stage; `warm_iterations` real-time iterations at t = 0; then
@@ -14,7 +14,8 @@ quadratic programme. Those `converged at every step` (fatrop, ipopt) do more, an
 peer's closed loop costs what ours costs (to 1e-4, B to 2 %). Times are thread CPU time of one call as users make it,
 setting references excluded; in the linear problems (D16 to SRBD20) the peers get their matrices for nothing. Per step
 the least of the repeats, then percentiles over the steps. Ratios are ours divided by the peer's. `acados` is found when
-its Python template can be imported; `acados:N` condenses its QP to N stages.
+its Python template can be imported; `acados:N` condenses its QP to N stages. `--own`: our solver with a user's model in
+place of the built-in one, with constants and parameters of the same names; benchmarks/models has those of A and C.
 """
 
 from __future__ import annotations
@@ -24,8 +25,12 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
+import atexit
+import importlib
 import json
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
@@ -38,8 +43,9 @@ from ocp_base import Problem
 from ocp_peers import Horizon, timed
 from ocp_problems import DEFAULTS, load_problem
 
+from giljabi import build_model
 from giljabi.solver import Ocp, Status
-from giljabi.types import Array, BadInputError
+from giljabi.types import Array, BadInputError, GiljabiError
 
 
 class Loop:
@@ -274,6 +280,16 @@ def report(out: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def use_own(problem: Problem, file: Path) -> None:
+    """Builds a user's model, as `giljabi build-model` does, and lets the problem use it."""
+    folder = tempfile.mkdtemp(prefix="giljabi_own_")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    problem.model = f"own_{file.stem}"
+    build_model.build(file, build_model.find_struct(file), problem.model, Path(folder))
+    sys.path.append(folder)
+    importlib.import_module(problem.model)
+
+
 def results_only() -> TextIO:
     """Standard output for the results alone: what the peers' libraries write there goes to standard error."""
     sys.stdout.flush()
@@ -293,6 +309,8 @@ def run(args: argparse.Namespace) -> int:
     for name in names:
         if name.partition(":")[0] not in known or (":" in name and not name.startswith("acados:")):
             raise BadInputError(f"--peers {name}: not installed; {', '.join(known) or 'none'} are")
+    if args.own is not None:
+        use_own(problem, args.own)
     if args.repeats < 1:
         raise BadInputError(f"--repeats {args.repeats}: 1 or more is expected")
 
@@ -314,12 +332,13 @@ def main() -> int:
     parser.add_argument("--params", metavar="F", help="JSON file of settings")
     parser.add_argument("--list", action="store_true", help="print every setting and stop")
     parser.add_argument("--peers", help="comma-separated; default: all that are installed; none: ours alone")
+    parser.add_argument("--own", type=Path, metavar="F.hpp", help="our solver with the model in a user's C++ file")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--jit", action="store_true", help="let CasADi compile the peers' functions with gcc")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     try:
         return run(parser.parse_args())
-    except BadInputError as e:
+    except GiljabiError as e:
         print(e, file=sys.stderr)
         return 2
     except KeyboardInterrupt:

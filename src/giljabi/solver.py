@@ -139,7 +139,7 @@ class Names:
     states: tuple[str, ...]
     inputs: tuple[str, ...]
     parameters: tuple[str, ...]  # per stage
-    constraints: tuple[str, ...]  # soft, h >= 0
+    constraints: tuple[str, ...]  # h >= 0; those on inputs first, which are hard at first
     constants: tuple[str, ...]  # of the model, one value each
     settings: tuple[str, ...]  # weights, bounds, penalties, tolerances
 

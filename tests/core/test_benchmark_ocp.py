@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -180,3 +181,23 @@ def test_what_a_peers_library_writes_to_standard_output_does_not_spoil_the_json(
     assert list(json.loads(done.stdout)["peers"]) == ["qrqp"]
     assert "error status 3" in done.stderr
     assert "of Python" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler on this machine")
+@pytest.mark.parametrize(("problem", "file"), [("A", "car.hpp"), ("C20", "quadrotor.hpp")])
+def test_a_users_model_walks_the_way_of_the_built_in_one(root: Path, problem: str, file: str) -> None:
+    words = ["--problem", problem, "--peers", "none", "--repeats", "1", "--set", "steps=120", "--json"]
+    built_in, own = (
+        json.loads(run(root, *words, *more).stdout)["ours"]
+        for more in ([], ["--own", str(root / "benchmarks/models" / file)])
+    )
+    assert own["cost"] == pytest.approx(built_in["cost"], rel=1e-9)
+    assert own["cold_cost"] == pytest.approx(built_in["cold_cost"], rel=1e-9)
+
+
+def test_an_own_model_that_is_none_is_one_line(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.hpp").write_text("struct Mine {};")
+    done = run(root, "--problem", "A", "--own", str(tmp_path / "mine.hpp"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no struct with dynamics" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -129,6 +129,9 @@ def test_a_compiled_model_is_the_same_model_and_leaves_no_files(
     np.testing.assert_allclose(problems[1].feedback(x).u0, problems[0].feedback(x).u0, atol=1e-9)
     np.testing.assert_allclose(problems[1].constraint_values(x), problems[0].constraint_values(x), rtol=1e-12)
     assert list(tmp_path.iterdir()) == []
+    other = Ocp(PythonModel("mass", ("s", "v"), ("a",), lambda x, u, p: (x[1], u[0]), compiled=True), 5, 0.1)
+    assert other.simulate([0, 1], [1], 1.0)[0] == pytest.approx(1.5)  # models do not take each other's functions
+    np.testing.assert_allclose(problems[1].simulate(x, [0, 0], 1.0), problems[0].simulate(x, [0, 0], 1.0), rtol=1e-12)
 
 
 def test_a_compiled_model_without_a_compiler_that_works_is_refused(

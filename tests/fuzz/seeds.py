@@ -101,7 +101,7 @@ def seeds(name: str, data_dir: Path | None) -> list[bytes]:
         return list(nmea(data_dir))
     if name in ("platform_file", "scenario_file"):
         return list(files(f"{name.removesuffix('_file')}s/*.yaml"))
-    if name == "solver":  # long enough to pose a whole problem
+    if name.startswith("solver"):  # long enough to pose a whole problem
         return [np.random.default_rng(i).bytes(100 + 20 * i) for i in range(60)]
     if name == "can":
         return list(can_datagram(data_dir))

@@ -203,7 +203,7 @@ class Ocp {
   Worst violation(const Table& xs, const Table& us, bool soft = true, bool hard = true) const {
     Worst worst;
     const auto consider = [&](double amount, Kind kind, int index, int k) {
-      if (amount > worst.violation && amount > rounding) worst = {amount, kind, index, k};
+      if (amount > worst.violation && amount > rounding) worst = {magnitude(amount), kind, index, k};
     };
     for (int k = nm > 0 ? 0 : 1; k <= horizon_; ++k) {
       double h[nh > 0 ? nh : 1] = {};
@@ -297,6 +297,12 @@ class Ocp {
       for (int i = 0; i < nu && k < horizon_; ++i)
         u.row(k)[i] = clipped(u.row(k)[i], u_lower.row(k)[i], u_upper.row(k)[i]);
     }
+  }
+
+  // |value|; what is not finite counts as the largest number.
+  static double magnitude(double value) {
+    constexpr double most = std::numeric_limits<double>::max();
+    return std::abs(value) <= most ? std::abs(value) : most;
   }
 
   static bool finite(const double* values, int n) {

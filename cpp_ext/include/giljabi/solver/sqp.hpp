@@ -57,7 +57,7 @@ Report Ocp<Model>::solve(const double* measured, int max_iterations) {
     double next[nx];
     Integrator::step(model, x.row(k), u.row(k), parameters.row(k), dt_, next);
     for (int i = 0; i < nx; ++i) {
-      const double amount = std::abs(next[i] - x.row(k + 1)[i]);
+      const double amount = magnitude(next[i] - x.row(k + 1)[i]);
       if (amount > gap.violation) gap = {amount, Kind::dynamics, i, k + 1};
       closed = closed && amount <= options.violation_tolerance * std::max(std::abs(next[i]), 1.0);
     }
@@ -121,10 +121,7 @@ void Ocp<Model>::multipliers() {
 template <class Model>
 Residuals Ocp<Model>::residuals() const {
   Residuals out;
-  const auto grow = [](double& into, double value) {  // what is not finite counts as the largest number
-    constexpr double most = std::numeric_limits<double>::max();
-    if (!(std::abs(value) <= into)) into = std::abs(value) <= most ? std::abs(value) : most;
-  };
+  const auto grow = [](double& into, double value) { into = std::max(into, magnitude(value)); };
   for (int k = 0; k <= horizon_; ++k) {
     const Stage& st = qp_.stage(k);
     if (k < horizon_) {
