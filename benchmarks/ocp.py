@@ -215,6 +215,7 @@ def measure(problem: Problem, names: list[str], repeats: int, jit: bool, tell: C
     first = cold[0][1]
     out: dict[str, Any] = {
         "problem": problem.name,
+        "model": problem.model,
         "ours": {
             **total,
             "prepare_p50_us": percentiles(both[:, :, 0])["p50_us"],
