@@ -174,3 +174,15 @@ def test_what_is_not_finite_gives_no_command(bad: float) -> None:
     assert "not finite" in controller.note
     assert controller.step(1.0, at((0, 0, 0), t=0.0), FLYING, plan, {}) is None
     assert "s old" in controller.note
+
+
+def test_who_left_the_line_comes_back_to_it_at_a_place_and_with_a_speed() -> None:
+    planner = FlightRoutePlanner(load_platform("drone"))
+    planner.set_route(route((0, 0, 10), (60, 0, 10), speed=4.0))
+    planner.start()
+    planner.step(0.0, at((0, 0, 10)), None)
+    planner.go_on_from(30.0, 2.0)
+    plan = planner.step(0.05, at((30, 0, 10), (2, 0, 0), 0.05), None).trajectory
+    assert plan is not None
+    assert plan.position[0, 0] == pytest.approx(30.1, abs=0.06)
+    assert plan.velocity[0, 0] == pytest.approx(2.1, abs=0.15)

@@ -35,8 +35,9 @@ class FlightRouteOptions(Strict):
 class FlightRoutePlanner:
     """steps.Planner."""
 
-    def __init__(self, platform: Platform) -> None:
-        o = self._o = platform.options(FlightRouteOptions, "steps", "planner")
+    def __init__(self, platform: Platform, options: FlightRouteOptions | None = None) -> None:
+        """options: in place of the platform file's, for a planner that flies its own ways to this one's line."""
+        o = self._o = options if options is not None else platform.options(FlightRouteOptions, "steps", "planner")
         m = platform.model.limits
         self._limits = AirLimits(
             m.speed_max, o.climb_max, o.sink_max, m.acceleration_max, m.deceleration_max, m.lateral_acceleration_max,
@@ -65,6 +66,22 @@ class FlightRoutePlanner:
         """Brings the vehicle to a stop on its route until start()."""
         if self._phase is MissionPhase.RUNNING:
             self._phase = MissionPhase.PAUSED
+
+    @property
+    def line(self) -> AirLine | None:
+        """What it goes along; None before the first step under way."""
+        return self._line
+
+    @property
+    def s(self) -> float:
+        """The vehicle's place on the line [m]."""
+        return self._s
+
+    def go_on_from(self, s: float, speed: float) -> None:
+        """The plan goes on from a place on the line [m], entered with a speed [m/s]; for who left the line."""
+        if self._line is not None:
+            self._s, self._t = s, float(np.interp(s, self._line.s, self._line.time))
+            self._rate = min(max(speed / float(np.interp(s, self._line.s, self._line.speed)), 0.0), 1.0)
 
     def step(self, now: float, odom: Odometry, tracks: Tracks | None) -> PlanResult:
         """The plan from now on; None before start, and when it is over."""
