@@ -186,6 +186,9 @@ class EskfEstimator:
                 "heading",
                 f"uncertain by {math.degrees(f.yaw_std):.0f} deg; {math.degrees(o.heading_std_max):.0f} is the limit",
             )
+        for source, run in m.equal.items():
+            if run.frozen:
+                yield "compass", f"'{source}' is frozen: {run.words(now)}; restart it or repair it"
         if self._required_imu and (m.imu is None or now - m.imu_t > self._fusion.imu_timeout):
             yield "imu", "silent" if m.imu_t == -math.inf else f"silent for {now - m.imu_t:.1f} s"
         for kind, streak in m.streaks.items():

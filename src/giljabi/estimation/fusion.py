@@ -14,8 +14,10 @@ import numpy as np
 from scipy.special import gammaincinv  # scipy.stats takes a second to import
 
 from giljabi._core import estimation as core
+from giljabi.estimation.frozen import EqualReadings, turned
 from giljabi.estimation.mounting import Mounting
 from giljabi.estimation.options import EskfOptions, missing_acceleration_density, turn_rate_density
+from giljabi.estimation.streaks import Streak, next_streak
 from giljabi.estimation.wheels import Wheels, wheel_speed
 from giljabi.frames import LocalFrame, quat_from_rpy, quat_rotate
 from giljabi.platform import Platform
@@ -38,16 +40,6 @@ GOOD_FIX_STD = 30.0  # m, worst fix that may set the origin
 GIVE_UP_S = 60.0  # without any sample so long the estimate starts anew
 WHEELS_HZ = 20.0  # readings used
 FRESH_S = 5.0  # a compass, wheels or a receiver count as present so long
-
-
-@dataclass(frozen=True, slots=True)
-class Streak:
-    """Rejections in a row of one source that agree with each other."""
-
-    count: int
-    first_t: float
-    last_t: float
-    value: tuple[float, ...]
 
 
 @dataclass(slots=True)
@@ -78,6 +70,7 @@ class Memory:
     by_log_t: float = math.inf  # since when the log has carried the estimate on; inf: it does not
     current: tuple[float, float] | None = None  # east, north [m/s]: what the log misses
     streaks: dict[str, Streak] = field(default_factory=dict)
+    equal: dict[str, EqualReadings] = field(default_factory=dict)  # headings, by source
 
 
 class Fusion:
@@ -158,11 +151,14 @@ class Fusion:
             return
         m.turn_rate = on
         if on:
-            m.saved_bias = float(f.gyro_bias[2]), math.sqrt(float(f.covariance[11, 11]))
+            m.saved_bias = self._gyro_bias()
             rate = float(f.rate(m.imu)[2]) if m.imu is not None else 0.0
             f.reset_gyro_bias_z(-rate, 0.1 * self.limits.yaw_rate_max)
         else:
             f.reset_gyro_bias_z(*(m.saved_bias or (0.0, self.options.gyro_bias_std)))
+
+    def _gyro_bias(self) -> tuple[float, float]:
+        return float(self.filter.gyro_bias[2]), math.sqrt(float(self.filter.covariance[11, 11]))
 
     # --- samples ---
 
@@ -190,12 +186,13 @@ class Fusion:
         else:
             self.advance(s.t)
         m = self.memory
+        if m.equal:
+            m.equal = turned(m.equal, m.imu if same and fresh else None, float(rate[2]), s.t - m.imu_t)
         if m.initialised:
             self._set_turn_rate_mode(not math.isfinite(rate[2]))
         m.imu, m.imu_t, m.imu_source, m.imu_rank = new, s.t, s.source, rank
         if not m.initialised and np.isfinite(force).all():
-            old = np.array(m.gravity) if m.gravity else force
-            x, y, z = (0.9 * old + 0.1 * force).tolist()
+            x, y, z = (0.9 * np.array(m.gravity or force) + 0.1 * force).tolist()
             m.gravity = (x, y, z)
         return ""
 
@@ -322,10 +319,12 @@ class Fusion:
 
     def _heading(self, s: Heading) -> str:
         m, f = self.memory, self.filter
+        std = max(s.std, self.options.heading_std_min)
+        if self._frozen(s, std):
+            return "frozen"
         m.heading, m.heading_t = (s.t, s), s.t
         if not m.initialised:
             return ""
-        std = max(s.std, self.options.heading_std_min)
         if not m.aligned:
             self._align(s.yaw, std)
             return ""
@@ -339,13 +338,27 @@ class Fusion:
             return ""
         return "heading jump"
 
+    def _frozen(self, s: Heading, std: float) -> bool:
+        """Whether a heading only repeats itself; when it shows, yaw and bias go back to what the gyroscope says."""
+        m = self.memory
+        run = m.equal.get(s.source)
+        if run is None or run.yaw != s.yaw:
+            if m.initialised and m.aligned and not m.turn_rate and m.imu is not None:
+                m.equal = {**m.equal, s.source: EqualReadings(s.yaw, s.t, *self._gyro_bias())}
+            return False
+        m.equal = {**m.equal, s.source: (after := run.again(s.t, std))}
+        if after.frozen and not run.frozen:
+            self.filter.reset_gyro_bias_z(run.bias, run.bias_std)
+            self._align(s.yaw + run.turn, math.hypot(std, run.bias_std * (s.t - run.since)))
+        return after.frozen
+
     def _wheels(self, s: JointState) -> str:
         m, f, o = self.memory, self.filter, self.options
         speed, resting = wheel_speed(s)
         if not math.isfinite(speed):
             return ""  # joints without wheels: nothing for the estimator
-        old = m.wheels or Wheels.unknown(o.wheel_scale_std, o.gnss_delay_s, o.gnss_delay_std_s)
-        m.wheels = w = old.measured(s.t, speed, resting)
+        m.wheels = m.wheels or Wheels.unknown(o.wheel_scale_std, o.gnss_delay_s, o.gnss_delay_std_s)
+        m.wheels = w = m.wheels.measured(s.t, speed, resting)
         if not m.initialised or s.t - m.wheels_used_t < 0.9 / WHEELS_HZ:
             return ""
         m.wheels_used_t = s.t
@@ -439,8 +452,8 @@ class Fusion:
         m, f, o = self.memory, self.filter, self.options
         if not o.course_heading or t - m.heading_t < FRESH_S or t - m.course_t < 0.45:
             return
-        speed = float(np.hypot(f.velocity[0], f.velocity[1]))
-        spread = math.sqrt(max(0.0, 0.5 * float(f.covariance[3, 3] + f.covariance[4, 4])))
+        speed, cov = float(np.hypot(f.velocity[0], f.velocity[1])), f.covariance
+        spread = math.sqrt(max(0.0, 0.5 * float(cov[3, 3] + cov[4, 4])))
         if speed < o.course_speed_min or spread > 0.2 * speed:
             return
         m.course_t = t
@@ -473,21 +486,12 @@ class Fusion:
         if t - self.memory.velocity_t > 1.5:
             self.filter.reset_velocity(self.filter.velocity, np.full(3, 0.5 * self.limits.speed_max))
 
-    # --- rejections in a row ---
-
     def _believe(self, kind: str, t: float, value: Array, tolerance: float, rate: float) -> bool:
         """True when a rejected source has agreed with itself for `recovery_s`; then its value shall be taken."""
         m = self.memory
-        new = tuple(float(v) for v in value)
-        old = m.streaks.get(kind)
-        if old is None or any(
-            abs(a - b) > tolerance + rate * (t - old.last_t) for a, b in zip(new, old.value, strict=True)
-        ):
-            streak = Streak(1, t, t, new)
-        else:
-            streak = Streak(old.count + 1, old.first_t, t, new)
+        streak = next_streak(m.streaks.get(kind), t, tuple(float(v) for v in value), tolerance, rate)
         m.streaks = {**m.streaks, kind: streak}
-        return streak.count >= 3 and t - streak.first_t >= self.options.recovery_s
+        return streak.lasted(t, self.options.recovery_s)
 
     def _settle(self, kind: str) -> None:
         if kind == "wheels":
