@@ -32,6 +32,8 @@ fi
 wanted=("$@")
 [ $# -gt 0 ] || read -r -a wanted <<<"$(echo $cpp $py)"
 
+# What was freed is kept for a while to be watched; 256 MB of it, as by default, makes small allocations slow.
+export ASAN_OPTIONS=quarantine_size_mb=8:malloc_context_size=4${ASAN_OPTIONS:+:$ASAN_OPTIONS}
 rows=()
 failed=0
 for name in "${wanted[@]}"; do

@@ -45,7 +45,7 @@ void back(const CanFrame& f) {
   PROMISE(same(f, again));
 }
 
-void watch(const std::vector<CanFrame>& frames) {
+CanWatch watched() {
   WireChecksum sum;
   sum.kind = "crc8_j1850";
   sum.start_bit = 63;
@@ -56,6 +56,12 @@ void watch(const std::vector<CanFrame>& frames) {
   w.signals.emplace_back("s", 7, 16, true, true, 0.1, 0.0, 8);
   CanWatch all;
   all.add(0x10, w);
+  return all;
+}
+
+void watch(const std::vector<CanFrame>& frames) {
+  static const CanWatch kFresh = watched();
+  CanWatch all = kFresh;
   std::uint64_t judged = 0;
   double t = 0.0;
   for (const CanFrame& f : frames) {

@@ -11,6 +11,8 @@ using namespace giljabi::codecs::servo;
 
 namespace {
 
+constexpr std::size_t kCycles = 32;  // of a chain, about: enough for silence, probes and slow reads
+
 struct Kept {
   std::uint8_t id = 0;
   std::uint8_t error = 0;
@@ -50,6 +52,7 @@ ChainConfig config(bool fast, Family family) {
   ChainConfig c;
   c.fast = fast;
   c.family = family;
+  c.slow_every = 8;
   for (int id = 1; id <= 3; ++id) {
     JointConfig j;
     j.id = id;
@@ -66,8 +69,12 @@ ChainConfig config(bool fast, Family family) {
   return c;
 }
 
-void chain_stands(const std::uint8_t* data, std::size_t size, std::size_t step, bool fast, Family family) {
-  Chain chain(config(fast, family));
+void chain_stands(const std::uint8_t* data, std::size_t size, std::size_t step, unsigned kind) {
+  static const ChainConfig kConfigs[6] = {
+      config(false, Family::dynamixel),   config(true, Family::dynamixel),
+      config(false, Family::feetech_sts), config(true, Family::feetech_sts),
+      config(false, Family::feetech_scs), config(true, Family::feetech_scs)};
+  Chain chain(kConfigs[kind % 6]);
   const double goals[3] = {1.0, 2.0, 3.0};
   const std::uint8_t released[3] = {kReleased, kReleased, kReleased};
   std::uint8_t out[Chain::kMaxBytes];
@@ -92,12 +99,11 @@ void chain_stands(const std::uint8_t* data, std::size_t size, std::size_t step, 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 2) return 0;
   const std::size_t step = 1U + data[1] % 97U;
-  const bool fast = (data[0] & 1U) != 0;
-  const auto family = (data[0] & 2U) != 0 ? Family::feetech_sts : Family::dynamixel;
+  const unsigned kind = data[0];
   data += 2;
   size -= 2;
   same_in_any_chunking<DynamixelParser>(data, size, step);
   same_in_any_chunking<FeetechParser>(data, size, step);
-  chain_stands(data, size, step, fast, family);
+  chain_stands(data, size, std::max(step, size / kCycles), kind);
   return 0;
 }

@@ -6,17 +6,20 @@ import gzip
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import can
 import marine_targets
+import mavlink_targets
 import numpy as np
 
+from giljabi._core.servo import Codec
 from giljabi.platform import share_dir
 from giljabi_drivers.can_frames import pack_msgpack, pack_socketcan
 from giljabi_drivers.contract import Received
 from giljabi_drivers.recordings import read_recording
+from giljabi_sim.peers.servo_bus import Family, ServoBus
 
 ROOT = Path(__file__).resolve().parents[2]
 HARBOUR, BLOCK = ROOT / "examples/data/harbour.nmea.gz", ROOT / "examples/data/block.candump.gz"
@@ -89,24 +92,43 @@ def dbc(data_dir: Path | None) -> Iterator[bytes]:
         yield b"\x00" + head + messages[0] + b"\n" + rest[:3000] + b"\n"
 
 
+def servo() -> Iterator[bytes]:
+    """What simulated servos answer; in front, as the target wants it, family and chunking."""
+    families: tuple[Family, ...] = ("dynamixel", "feetech_sts", "feetech_scs")
+    for kind in range(6):
+        family = families[kind // 2]
+        bus, ask = ServoBus(family, [1, 2, 3], 1e6), Codec(family)
+        asked = ask.sync_read(132 if kind < 2 else 56, 4, [1, 2, 3], fast=kind == 1)
+        answers = b""
+        for k, question in enumerate((asked, ask.plain(1, 1), ask.read(2, 0, 8), asked)):
+            bus.receive(0.1 * k, question)
+            answers += b"".join(bus.take(0.1 * k + 0.09))
+        yield bytes([kind, len(answers) // 3]) + answers
+
+
 def files(pattern: str) -> Iterator[bytes]:
     """Our own files, whole."""
     for path in sorted((share_dir() / "config").glob(pattern)):
         yield b"\x00" + path.read_bytes()
 
 
+def noise(count: int, least: int, more: int = 0) -> list[bytes]:
+    """Long enough for targets that make their inputs out of any bytes."""
+    return [np.random.default_rng(i).bytes(least + more * i) for i in range(count)]
+
+
 def seeds(name: str, data_dir: Path | None) -> list[bytes]:
     """Seeds of one target; unknown targets begin with nothing."""
-    if name in ("nmea", "nmea_driver", "nmea_decode"):
-        return list(nmea(data_dir))
-    if name in ("platform_file", "scenario_file"):
-        return list(files(f"{name.removesuffix('_file')}s/*.yaml"))
-    if name.startswith("solver"):  # long enough to pose a whole problem
-        return [np.random.default_rng(i).bytes(100 + 20 * i) for i in range(60)]
-    if name == "can":
-        return list(can_datagram(data_dir))
-    own = {"ais": ais, "can_driver": can_driver, "can_datagram": can_datagram, "recording": recording, "dbc": dbc}
-    return list(own[name](data_dir)) if name in own else marine_targets.seeds(name)
+    own: dict[str, Callable[[], Iterable[bytes]]] = {
+        "nmea": lambda: nmea(data_dir), "nmea_driver": lambda: nmea(data_dir), "nmea_decode": lambda: nmea(data_dir),
+        "ais": lambda: ais(data_dir), "can_driver": lambda: can_driver(data_dir),
+        "can_datagram": lambda: can_datagram(data_dir), "can": lambda: can_datagram(data_dir), "servo": servo,
+        "recording": lambda: recording(data_dir), "dbc": lambda: dbc(data_dir),
+        "platform_file": lambda: files("platforms/*.yaml"), "scenario_file": lambda: files("scenarios/*.yaml"),
+        "guard": lambda: noise(20, 300), "mavlink": lambda: noise(20, 300),
+        "solver": lambda: noise(60, 100, 20), "solver_outside": lambda: noise(60, 100, 20),
+    }  # fmt: skip
+    return list(own[name]()) if name in own else marine_targets.seeds(name) or mavlink_targets.seeds(name)
 
 
 if __name__ == "__main__":  # usage: python tests/fuzz/seeds.py TARGET FOLDER [RECORDINGS]

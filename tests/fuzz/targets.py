@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import marine_targets
+import mavlink_targets
 import numpy as np
 
 from giljabi.platform import load_platform
@@ -214,4 +215,5 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "platform_file": platform_file,
     "scenario_file": scenario_file,
     **marine_targets.targets(drive),
+    **mavlink_targets.targets(drive),
 }

@@ -14,6 +14,7 @@ from seeds import seeds
 from targets import TARGETS
 
 COUNT = {"platform_file": 1000, "scenario_file": 1000, "dbc": 1000, "nmea_driver": 1500, "can_driver": 1500}
+COUNT |= {"mavlink_driver": 1000, "mavlink_orders": 1500}
 RECORDINGS = Path(os.environ.get("GILJABI_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 
 
