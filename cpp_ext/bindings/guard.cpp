@@ -106,11 +106,14 @@ void bind(py::module_& m) {
           "Takes the supervisor's verdict; returns '' or why it was refused.")
       .def(
           "pose",
-          [](Guard& g, double now, double t_stamp, double x, double y, double yaw, double speed) {
-            return std::string(guard::text_of(g.pose(now, {t_stamp, x, y, yaw, speed})));
+          [](Guard& g, double now, double t_stamp, double x, double y, double yaw, double speed, double z,
+             const std::array<double, 3>& v) {
+            return std::string(guard::text_of(g.pose(now, {t_stamp, x, y, yaw, speed, z, v[0], v[1], v[2]})));
           },
           py::arg("now"), py::arg("t_stamp"), py::arg("x"), py::arg("y"), py::arg("yaw"), py::arg("speed"),
-          "Takes base_link's pose in map [m, rad, m/s]; returns '' or why it was refused.")
+          py::arg("z") = kNone, py::arg("velocity") = kNoVelocity,
+          "Takes base_link's pose in map [m, rad], speed along its nose and velocity in map [m/s]; NaN: not "
+          "known. Returns '' or why it was refused.")
       .def(
           "feedback",
           [](Guard& g, double now, const std::string& name, double value) {
@@ -120,7 +123,7 @@ void bind(py::module_& m) {
           "Takes an actuator's measured value [SI]; returns '' or why it was refused.")
       .def(
           "set_fences", [](Guard& g, const py::object& fences) { return g.set_fences(to_fences(fences)); },
-          py::arg("fences"), "Polygons in map to stay inside; False while a source leads.")
+          py::arg("fences"), "Fences in map to keep; False while a source leads.")
       .def(
           "set_device",
           [](Guard& g, const std::string& device, bool open, double now, const std::string& why) {

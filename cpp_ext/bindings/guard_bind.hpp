@@ -2,9 +2,12 @@
 #pragma once
 
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 #include <pybind11/typing.h>
 
+#include <array>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +16,9 @@
 #include "guard_convert.hpp"
 
 namespace giljabi::bindings {
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+constexpr std::array<double, 3> kNoVelocity{kNone, kNone, kNone};
 
 using CounterList = std::vector<std::pair<std::string, std::uint64_t>>;
 

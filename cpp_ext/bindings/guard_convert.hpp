@@ -191,6 +191,11 @@ inline guard::GuardConfig to_config(pybind11::handle o) {
   c.front = get<double>(o, "front");
   c.rear = get<double>(o, "rear");
   c.half_width = get<double>(o, "half_width");
+  const pybind11::object f = o.attr("fence");
+  c.fence.delay_s = get<double>(f, "delay_s");
+  c.fence.drift = get<double>(f, "drift");
+  c.fence.position_error = get<double>(f, "position_error");
+  c.fence.vertical_deceleration = get<double>(f, "vertical_deceleration");
   return c;
 }
 
@@ -220,18 +225,28 @@ inline guard::Reasons to_reasons(const pybind11::object& texts) {
   return reasons;
 }
 
-// Sequences of (x, y).
-inline std::vector<guard::Polygon> to_fences(const pybind11::object& polygons) {
-  std::vector<guard::Polygon> fences;
-  for (const auto& polygon : polygons) {
-    guard::Polygon fence;
-    for (const auto& corner : polygon) {
-      const auto pair = corner.cast<pybind11::tuple>();
-      fence.push_back({pair[0].cast<double>(), pair[1].cast<double>()});
+inline guard::Point to_point(pybind11::handle pair) {
+  const auto p = pair.cast<pybind11::tuple>();
+  return {p[0].cast<double>(), p[1].cast<double>()};
+}
+
+// Sequence of giljabi.fence.Fence; circles become polygons on their safe side.
+inline std::vector<guard::Fence> to_fences(const pybind11::object& fences) {
+  std::vector<guard::Fence> out;
+  for (const auto& f : fences) {
+    guard::Fence fence;
+    fence.keep_out = get<bool>(f, "keep_out");
+    fence.low = get<double>(f, "height_min");
+    fence.high = get<double>(f, "height_max");
+    for (const auto& corner : f.attr("points")) {
+      fence.corners.push_back(to_point(corner));
     }
-    fences.push_back(std::move(fence));
+    if (const pybind11::object centre = f.attr("centre"); !centre.is_none()) {
+      fence.corners = guard::round(to_point(centre), get<double>(f, "radius"), fence.keep_out);
+    }
+    out.push_back(std::move(fence));
   }
-  return fences;
+  return out;
 }
 
 inline guard::Level to_level(bool ok, bool degraded, bool guided) {

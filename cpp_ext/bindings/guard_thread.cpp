@@ -170,19 +170,22 @@ void bind_guard_thread(py::module_& m) {
            arg("reasons") = py::tuple(), arg("guided") = false)
       .def(
           "set_fences",
-          [](GuardThread& t, const py::object& polygons) {
-            auto fences = to_fences(polygons);
+          [](GuardThread& t, const py::object& given) {
+            auto fences = to_fences(given);
             return unlocked(t, [&](Guard& g, double) { return g.set_fences(std::move(fences)); });
           },
           arg("fences"))
       .def(
           "pose",
-          [](GuardThread& t, double t_stamp, double x, double y, double yaw, double speed) {
+          [](GuardThread& t, double t_stamp, double x, double y, double yaw, double speed, double z,
+             const std::array<double, 3>& v) {
             return unlocked(t, [&](Guard& g, double now) {
-              return std::string(guard::text_of(g.pose(now, {t_stamp, x, y, yaw, speed})));
+              return std::string(
+                  guard::text_of(g.pose(now, {t_stamp, x, y, yaw, speed, z, v[0], v[1], v[2]})));
             });
           },
-          arg("t_stamp"), arg("x"), arg("y"), arg("yaw"), arg("speed"))
+          arg("t_stamp"), arg("x"), arg("y"), arg("yaw"), arg("speed"), arg("z") = kNone,
+          arg("velocity") = kNoVelocity)
       .def(
           "feedback",
           [](GuardThread& t, const std::string& name, double value) {

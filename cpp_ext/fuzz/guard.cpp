@@ -145,7 +145,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const GuardConfig kConfig = config();
   FuzzedDataProvider in(data, std::min(size, kLongest));
   Guard g(kConfig);
-  if (in.ConsumeBool()) g.set_fences({{{-30, -30}, {30, -30}, {30, 30}, {-30, 30}}});
+  if (in.ConsumeBool()) g.set_fences({{{{-30, -30}, {30, -30}, {30, 30}, {-30, 30}}}});
   double now = 1.7e9;
   while (in.remaining_bytes() > 0) {
     now += in.ConsumeBool() ? kTick : number(in, 0.0, 0.3);

@@ -123,7 +123,7 @@ TEST_CASE("a fence is kept without one allocation") {
   GuardConfig c = config();
   c.stop_deceleration = 1.0;
   Guard g(c);
-  REQUIRE(g.set_fences({{{-10, -10}, {10, -10}, {10, 10}, {-10, 10}}}));
+  REQUIRE(g.set_fences({{{{-10, -10}, {10, -10}, {10, 10}, {-10, 10}}}}));
   g.step(1.0);
   submit(g, 1.0, 0.1);
   g.heartbeat(1.0, 1.0, Level::ok, Reasons());

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from giljabi.fence import Fence
+from giljabi.types import Array
 from giljabi_sim.expressions import Expression, Value
-from giljabi_sim.geometry import inside, polygon_distance
+from giljabi_sim.geometry import disc, inside, polygon_distance
 from giljabi_sim.truth import Body, Own
 from giljabi_sim.world import World
 
@@ -52,6 +54,21 @@ class _AssertState:
                 return f"{text}: true at {self.since:.2f} s, by {self.by:g} s expected"
             return f"{text}: not true by {self.by:g} s; last judged {seen}"
         return f"{text}: {'true' if self.held else 'false'} at the end ({seen})"
+
+
+def _edge(fence: Fence) -> Array | None:
+    """Corners (n, 2) of a fence; None when only heights bound it."""
+    if fence.centre is not None and fence.radius is not None:
+        return disc(*fence.centre, fence.radius, 360)
+    return np.array(fence.points) if fence.points else None
+
+
+def _beyond(fence: Fence, polygon: Array | None, corners: Array, height: float) -> bool:
+    """Whether a body with these corners (n, 2) at a height above map's zero is where it must not be."""
+    within = fence.height_min <= height <= fence.height_max
+    if fence.keep_out:
+        return within and polygon is not None and polygon_distance(corners, polygon) <= 0.0
+    return not within or (polygon is not None and not all(inside(c, polygon) for c in corners))
 
 
 @dataclass(slots=True)
@@ -101,7 +118,7 @@ class Judge:
         self._flies = bool(np.any(self.world.route.points[:, 2] != 0.0))
         self._floor = own.z  # where it stood, height 0 of the route
         self._lands = [np.array(p.points) for p in m.world.polygons if p.kind == "land"]
-        self._fences = [np.array(p.points) for p in m.world.polygons if p.kind == "fence"]
+        self._fences = [(f, _edge(f)) for f in (*scenario.platform.fences, *scenario.fences)]
 
     def look(self, stack: Mapping[str, Value] | None = None) -> str:
         """Judges the moment; returns the outcome, empty while the run goes on. stack: what it thinks, if known."""
@@ -144,7 +161,8 @@ class Judge:
         corners = own.corners
         if any(polygon_distance(corners, land) <= 0.0 for land in self._lands):
             return "aground"
-        if edge < 0.0 or any(not all(inside(c, fence) for c in corners) for fence in self._fences):
+        height = own.z - self._floor
+        if edge < 0.0 or any(_beyond(fence, polygon, corners, height) for fence, polygon in self._fences):
             return "fence"
         end = self.world.line.points[-1]
         to_go = self.world.line.length - self.s

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, field_validator, model_validator
 
+from giljabi.fence import Fence, FenceModel
 from giljabi.platform import Platform, find_platform, load_platform, share_dir
 from giljabi.types import BadInputError
 from giljabi.yaml_file import Key, Strict, YamlFile
@@ -85,10 +86,16 @@ class Obstacle(Strict):
 
 
 class Polygon(Strict):
-    """Land (touching it is aground) or a fence (leaving it is an outcome)."""
+    """Land (touching it is aground) or a fence to stay inside (leaving it is an outcome)."""
 
     kind: Literal["land", "fence"]
     points: list[Point] = Field(min_length=3)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Polygon:
+        if self.kind == "fence":
+            FenceModel(points=self.points)
+        return self
 
 
 class Wind(Strict):
@@ -115,6 +122,7 @@ class World(Strict):
 
     obstacles: list[Obstacle] = Field(default_factory=list)
     polygons: list[Polygon] = Field(default_factory=list)
+    fences: list[FenceModel] = Field(default_factory=list, description="of the mission; leaving one is an outcome")
     wind: Wind = Field(default_factory=Wind)
     current: Current = Field(default_factory=Current)
     friction: float = Field(default=1.0, gt=0, le=1.5, description="of the road, 1 is dry")
@@ -226,6 +234,13 @@ class Scenario:
     def name(self) -> str:
         """The file's stem."""
         return self.file.path.stem
+
+    @property
+    def fences(self) -> tuple[Fence, ...]:
+        """Those of the mission, not the platform's own."""
+        world = self.model.world
+        drawn = [Fence(tuple(p.points)) for p in world.polygons if p.kind == "fence"]
+        return (*drawn, *(f.fence() for f in world.fences))
 
     def error(self, key: Key, what: str) -> BadInputError:
         """An error at the line of a key path."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from giljabi.fence import Fence
 from giljabi_sim.faults import check_wires
 from giljabi_sim.judge import Judge
 from giljabi_sim.peers import build_peers
@@ -45,9 +46,9 @@ class Simulation:
         return self.world.faults.wire.gone(self.world.t)
 
     @property
-    def fences(self) -> list[list[tuple[float, float]]]:
-        """Polygons in map that the vehicle must stay inside."""
-        return [[(x, y) for x, y in p.points] for p in self.scenario.model.world.polygons if p.kind == "fence"]
+    def fences(self) -> tuple[Fence, ...]:
+        """Where the mission lets the vehicle be."""
+        return self.scenario.fences
 
     def mission(self) -> dict[str, Any]:
         """What the stack may know of the scenario: origin, route and fences; infinite widths are null."""
@@ -60,5 +61,5 @@ class Simulation:
                 "half_width": [[v if math.isfinite(v) else None for v in row] for row in r.half_width.tolist()],
                 "closed": r.closed,
             },
-            "fences": self.fences,
+            "fences": [fence.data() for fence in self.fences],
         }

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from giljabi.fence import Fence, FenceModel
 from giljabi.types import Origin, Route
 from giljabi.yaml_file import Strict, YamlFile
 
@@ -38,16 +39,16 @@ class MissionModel(Strict):
 
     origin: OriginModel | None = None
     route: RouteModel | None = None
-    fences: list[list[tuple[float, float]]] = Field(default_factory=list)  # polygons in map
+    fences: list[FenceModel] = Field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Mission:
-    """Where map is, what to follow, and what to stay inside."""
+    """Where map is, what to follow, and where to stay."""
 
     origin: Origin | None
     route: Route | None
-    fences: tuple[tuple[tuple[float, float], ...], ...] = ()  # polygons in map [m]
+    fences: tuple[Fence, ...] = ()
 
 
 def load_mission(path: Path) -> Mission:
@@ -65,7 +66,7 @@ def load_mission(path: Path) -> Mission:
                 )
         width = np.array([[math.inf if v is None else v for v in pair] for pair in r.half_width])
         route = Route(np.array(r.points), np.array(r.speed), width, r.closed)
-    return Mission(origin, route, tuple(tuple(fence) for fence in model.fences))
+    return Mission(origin, route, tuple(f.fence() for f in model.fences))
 
 
 def save_mission(path: Path, mission: Mission) -> None:
@@ -83,7 +84,7 @@ def save_mission(path: Path, mission: Mission) -> None:
             "closed": bool(r.closed),
         }
     if mission.fences:
-        data["fences"] = [[list(corner) for corner in fence] for fence in mission.fences]
+        data["fences"] = [fence.data() for fence in mission.fences]
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(data), encoding="utf-8")
     os.replace(partial, path)

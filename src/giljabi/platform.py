@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
+from giljabi.fence import Fence, FenceModel
 from giljabi.topics import TOPICS, Topic
 from giljabi.types import BadInputError
 from giljabi.yaml_file import Key, Strict, YamlFile
@@ -137,6 +138,19 @@ class Steps(Strict):
     controller: Step
 
 
+class FenceKeeping(Strict):
+    """What the guard counts with at a fence, beside `stop_deceleration` and the footprint."""
+
+    delay_s: float = Field(
+        default=0.0, ge=0, le=5, description="from what a pose tells to what a command does, beyond its stamp's age"
+    )
+    drift: float = Field(default=0.0, ge=0, le=20, description="m/s that wind and gusts move it off what it was told")
+    position_error: float = Field(default=0.0, ge=0, le=100, description="m, greatest error of the pose")
+    vertical_deceleration: float | None = Field(
+        default=None, gt=0, description="m/s^2 up and down; as stop_deceleration where it is not given"
+    )
+
+
 class Guard(Strict):
     """The only writer on the wire: rate and freshness limits."""
 
@@ -150,6 +164,7 @@ class Guard(Strict):
     )
     heartbeat_timeout_s: float = Field(gt=0)
     pose_timeout_s: float = Field(gt=0)
+    fence: FenceKeeping = Field(default_factory=FenceKeeping)
 
 
 class MinimumRisk(Strict):
@@ -180,6 +195,9 @@ class PlatformModel(Strict):
     steps: Steps
     guard: Guard
     minimum_risk: MinimumRisk
+    fences: list[FenceModel] = Field(
+        default_factory=list, description="kept on every mission: a ceiling, a place to stay away from"
+    )
     topics: dict[str, TopicOverride] = Field(default_factory=dict)
     simulation: dict[str, Any] = Field(default_factory=dict, description="plant and peers; read by the simulator only")
     scenario: str = Field(description="default scenario of `giljabi run`, relative to config/scenarios")
@@ -224,6 +242,11 @@ class Platform:
     def name(self) -> str:
         """The platform's name; for display, never for decisions."""
         return self.model.name
+
+    @property
+    def fences(self) -> tuple[Fence, ...]:
+        """Fences that hold on every mission."""
+        return tuple(f.fence() for f in self.model.fences)
 
     def timeout_s(self, topic: Topic) -> float:
         """Staleness limit of a topic: this platform's, else the table's."""

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from giljabi.fence import FenceLike, as_fences
 from giljabi.platform import Platform
 from giljabi.registry import build_driver, build_step
 from giljabi.safety.guard import build_guard, feedback_slots
 from giljabi.safety.hold import DegradedHold
 from giljabi.safety.supervisor import RATE_HZ, Supervisor, SupervisorInputs
-from giljabi.steps import Controller, Estimator, Planner, Tracker
+from giljabi.steps import Controller, Estimator, Planner, Tracker, plan_inside
 from giljabi.types import (
     ActuatorCommand,
     Detections,
@@ -102,6 +103,7 @@ class Stack:
         self.estimator: Estimator = build_step(platform, "estimator")
         self.tracker: Tracker = build_step(platform, "tracker")
         self.planner: Planner = build_step(platform, "planner")
+        plan_inside(self.planner, platform, ())
         self.controller: Controller = build_step(platform, "controller")
         self.supervisor = Supervisor(platform)
         self.latest = Latest()
@@ -128,9 +130,11 @@ class Stack:
         """Hands the planner its route."""
         self.planner.set_route(route)
 
-    def set_fences(self, fences: Sequence[Sequence[tuple[float, float]]]) -> None:
-        """Hands the guard polygons in map to stay inside."""
-        self.guard.set_fences(fences)
+    def set_fences(self, fences: Sequence[FenceLike]) -> None:
+        """Hands guard and planner the mission's fences; the platform's own hold beside them."""
+        checked = as_fences(fences)
+        self.guard.set_fences(checked)
+        plan_inside(self.planner, self.platform, checked)
 
     def set_device(self, device: str, is_open: bool, now: float, why: str = "") -> None:
         """Says that a device is open or gone, and why; one that takes no commands is not the guard's affair."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from giljabi.fence import Fence
 from giljabi.types import (
     ActuatorCommand,
     Detections,
@@ -22,6 +23,9 @@ from giljabi.types import (
     Tracks,
     Trajectory,
 )
+
+if TYPE_CHECKING:
+    from giljabi.platform import Platform
 
 LOST = "lost"  # name of a part's problem that is a fault: nothing of what it gives may be followed
 
@@ -73,6 +77,20 @@ class Planner(Protocol):
 
     def step(self, now: float, odom: Odometry, tracks: Tracks | None) -> PlanResult:
         """Plans from the newest estimate; always returns something usable or a stop plan."""
+
+
+@runtime_checkable
+class KeepsFences(Protocol):
+    """A planner that keeps fences by itself; those that do not leave them to the guard."""
+
+    def set_fences(self, fences: Sequence[Fence]) -> None:
+        """Replaces all fences; also while a route is followed."""
+
+
+def plan_inside(planner: Planner, platform: Platform, fences: Sequence[Fence]) -> None:
+    """Hands a planner that keeps fences the platform's and the mission's."""
+    if isinstance(planner, KeepsFences):
+        planner.set_fences((*platform.fences, *fences))
 
 
 class Controller(Protocol):

@@ -11,6 +11,7 @@ import pytest
 
 from giljabi import nodes, run
 from giljabi.cli import main
+from giljabi.fence import Fence
 from giljabi.mission import Mission, load_mission, save_mission
 from giljabi.nodes import RunSpec, find_nodes, processes
 from giljabi.platform import load_platform
@@ -203,11 +204,12 @@ def test_directories_of_killed_runs_are_swept_and_those_of_living_ones_stay() ->
 
 def test_a_mission_survives_its_file(tmp_path: Path) -> None:
     route = Route(np.array([[0, 0, 0], [5, 1, 0.0]]), np.array([1.0, 2.0]), np.array([[3.0, np.inf], [1, 1]]), False)
-    fence = ((0.0, 0.0), (9.0, 0.0), (9.0, 5.5))
-    save_mission(tmp_path / "m.json", Mission(Origin(35.1, 129.0, 2.0), route, (fence,)))
+    fence = Fence(((0.0, 0.0), (9.0, 0.0), (9.0, 5.5)))
+    tower = Fence(centre=(40.0, 2.0), radius=8.0, keep_out=True, height_max=30.0)
+    save_mission(tmp_path / "m.json", Mission(Origin(35.1, 129.0, 2.0), route, (fence, tower)))
     back = load_mission(tmp_path / "m.json")
     assert back.origin == Origin(35.1, 129.0, 2.0)
-    assert back.fences == (fence,)
+    assert back.fences == (fence, tower)
     assert back.route is not None
     np.testing.assert_array_equal(back.route.points, route.points)
     np.testing.assert_array_equal(back.route.half_width, route.half_width)

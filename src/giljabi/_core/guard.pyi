@@ -87,9 +87,12 @@ class Guard:
         y: typing.SupportsFloat | typing.SupportsIndex,
         yaw: typing.SupportsFloat | typing.SupportsIndex,
         speed: typing.SupportsFloat | typing.SupportsIndex,
+        z: typing.SupportsFloat | typing.SupportsIndex = ...,
+        velocity: typing.Sequence[float] = ...,
     ) -> str:
         """
-        Takes base_link's pose in map [m, rad, m/s]; returns '' or why it was refused.
+        Takes base_link's pose in map [m, rad], speed along its nose and velocity in map [m/s]; NaN: not known. Returns
+        '' or why it was refused.
         """
     def release(self, source: str, now: typing.SupportsFloat | typing.SupportsIndex) -> None:
         """
@@ -111,7 +114,7 @@ class Guard:
         """
     def set_fences(self, fences: typing.Any) -> bool:
         """
-        Polygons in map to stay inside; False while a source leads.
+        Fences in map to keep; False while a source leads.
         """
     def stop(self, now: typing.SupportsFloat | typing.SupportsIndex) -> None:
         """
@@ -174,6 +177,8 @@ class GuardThread:
         y: typing.SupportsFloat | typing.SupportsIndex,
         yaw: typing.SupportsFloat | typing.SupportsIndex,
         speed: typing.SupportsFloat | typing.SupportsIndex,
+        z: typing.SupportsFloat | typing.SupportsIndex = ...,
+        velocity: typing.Sequence[float] = ...,
     ) -> str: ...
     def release(self, source: str) -> None: ...
     def set_descriptor(self, device: str, fd: typing.SupportsInt | typing.SupportsIndex, why: str = "") -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from sensor_msgs.msg import JointState as JointStateMsg
 
 from giljabi import topics
+from giljabi.fence import Fence
 from giljabi.mission import Mission
 from giljabi.platform import Platform
 from giljabi.registry import build_driver
@@ -29,7 +30,6 @@ from giljabi_drivers.transport import open_transport
 
 SOURCES = (AUTO, MANUAL)
 WAITS = "waits for the simulated devices"
-Fences = tuple[tuple[tuple[float, float], ...], ...]
 STATE_CHECK_HZ = 20.0  # a change of mode is published within this period, else at the row's rate
 
 
@@ -52,7 +52,7 @@ class DriversNode(StackNode):
         self._state: StackState | None = None
         self._state_told = 0.0
         self._event = 0
-        self._fences: Fences = ()
+        self._fences: tuple[Fence, ...] = ()
         self.on_mission(self._take_mission)
         self._open_outputs(platform)
         self._open_inputs()

@@ -14,7 +14,7 @@ from giljabi.registry import build_step
 from giljabi.ros import convert, goals, status
 from giljabi.ros.node import StackNode
 from giljabi.safety.hold import DegradedHold
-from giljabi.steps import Planner
+from giljabi.steps import Planner, plan_inside
 from giljabi.types import Health, MissionPhase, MissionState, Odometry, Route, Tracks
 
 
@@ -23,6 +23,7 @@ class PlannerNode(StackNode):
 
     def build(self, platform: Platform) -> None:
         self.planner: Planner = build_step(platform, "planner")
+        plan_inside(self.planner, platform, ())
         self._odom: Odometry | None = None
         self._tracks: Tracks | None = None
         self._route: Route | None = None
@@ -57,6 +58,7 @@ class PlannerNode(StackNode):
             self.get_logger().warning(what)
 
     def _take_mission(self, mission: Mission) -> None:
+        plan_inside(self.planner, self.platform, mission.fences)
         if mission.route is not None:
             self._take_route(mission.route)
             self._route_out(mission.route)

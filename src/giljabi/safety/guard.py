@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from giljabi.fence import Fence, FenceLike, as_fences
 from giljabi.platform import Platform
-from giljabi.types import BadInputError, Health, JointState, Odometry, StackState
+from giljabi.types import NAN, BadInputError, Health, JointState, Odometry, StackState
 from giljabi.wire import EncodeTable
 
 SOURCES = ("policy", "auto", "manual")  # ascending authority
@@ -34,6 +35,16 @@ class GuardActuator:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardFence:
+    """What the vehicle needs to keep a fence, beside how it brakes and its body."""
+
+    delay_s: float = 0.0  # from what a pose tells to what a command does, beyond the age of its stamp
+    drift: float = 0.0  # m/s that wind and gusts move it while it holds a velocity or comes to rest
+    position_error: float = 0.0  # m, of the pose
+    vertical_deceleration: float = 0.0  # m/s^2; 0: as stop_deceleration
+
+
+@dataclass(frozen=True, slots=True)
 class GuardConfig:
     """Everything the guard is told at configure."""
 
@@ -49,6 +60,8 @@ class GuardConfig:
     front: float = 0.0  # m, body before, behind and beside base_link
     rear: float = 0.0
     half_width: float = 0.0
+    fence: GuardFence = GuardFence()
+    fences: tuple[Fence, ...] = ()  # of the platform, kept whatever the mission's are
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,7 @@ class Guard:
 
         self.config = config
         self._core = core.Guard(config)
+        self.set_fences(())
 
     def submit(self, source: str, t_stamp: float, now: float, values: Mapping[str, float]) -> str:
         """Takes the command of a source (auto, manual, policy): every actuator by name, SI."""
@@ -95,22 +109,31 @@ class Guard:
         """The same from the supervisor's own object."""
         return self.heartbeat(now, health.t, health.reasons, health.degraded, health.guided)
 
-    def pose(self, now: float, t_stamp: float, x: float, y: float, yaw: float, speed: float) -> str:  # noqa: PLR0917
-        """Takes base_link's pose in map [m, rad] and speed [m/s]."""
-        return self._core.pose(now, t_stamp, x, y, yaw, speed)
+    def pose(  # noqa: PLR0917
+        self,
+        now: float,
+        t_stamp: float,
+        x: float,
+        y: float,
+        yaw: float,
+        speed: float,
+        z: float = NAN,
+        velocity: Sequence[float] = (NAN, NAN, NAN),
+    ) -> str:
+        """Takes base_link's pose in map [m, rad], speed along its nose and velocity in map [m/s]; NaN: not known."""
+        return self._core.pose(now, t_stamp, x, y, yaw, speed, z, velocity)
 
     def odometry(self, now: float, odom: Odometry) -> str:
         """The same from the estimate."""
-        x, y = float(odom.position[0]), float(odom.position[1])
-        return self.pose(now, odom.t, x, y, odom.yaw, float(odom.velocity[0]))
+        return self.pose(now, *pose_of(odom))
 
     def feedback(self, now: float, name: str, value: float) -> str:
         """Takes an actuator's measured value in its SI unit; names of other joints are not an error."""
         return self._core.feedback(now, name, value)
 
-    def set_fences(self, fences: Sequence[Sequence[tuple[float, float]]]) -> None:
-        """Polygons in map [m] to stay inside; BadInputError for what is none, or while a source leads."""
-        take_fences(self._core.set_fences, fences)
+    def set_fences(self, fences: Sequence[FenceLike]) -> None:
+        """Fences in map [m], beside the platform's own; BadInputError for what is none, or while a source leads."""
+        take_fences(self._core.set_fences, (*self.config.fences, *fences))
 
     def set_device(self, device: str, open_: bool, now: float, why: str = "") -> None:
         """Says that a device is open or gone, and why; KeyError when no encode table is for it."""
@@ -164,16 +187,21 @@ class Guard:
                 self.feedback(now, name, float(value))
 
 
-def take_fences(
-    give: Callable[[Sequence[Sequence[tuple[float, float]]]], bool], fences: Sequence[Sequence[tuple[float, float]]]
-) -> None:
+def take_fences(give: Callable[[Sequence[Fence]], bool], fences: Sequence[FenceLike]) -> None:
     """Hands fences to a core guard; its refusals as BadInputError."""
+    checked = as_fences(fences)
     try:
-        taken = give([[(float(x), float(y)) for x, y in fence] for fence in fences])
+        taken = give(checked)
     except (TypeError, ValueError) as e:
         raise BadInputError(f"fence: {e}") from None
     if not taken:
         raise BadInputError("fence: a source leads; disarm before it is changed")
+
+
+def pose_of(odom: Odometry) -> tuple[float, float, float, float, float, float, list[float]]:
+    """What a guard takes of an estimate: stamp, x, y, yaw, speed along the nose, z, velocity in map."""
+    x, y, z = (float(v) for v in odom.position)
+    return odom.t, x, y, odom.yaw, float(odom.velocity[0]), z, [float(v) for v in odom.velocity_map]
 
 
 def state_of(now: float, state: tuple[str, bool, list[str]]) -> StackState:
@@ -224,6 +252,7 @@ def guard_config(platform: Platform, encode_tables: Iterable[EncodeTable]) -> Gu
             what = f"driver '{a.driver}' cannot take the torque of '{name}' away"
             raise platform.error(("actuators", name, "safe", "action"), f"{what}; ramp or hold is expected")
     g, body = platform.model.guard, platform.model.footprint
+    f = g.fence
     return GuardConfig(
         actuators=tuple(
             GuardActuator(
@@ -250,6 +279,8 @@ def guard_config(platform: Platform, encode_tables: Iterable[EncodeTable]) -> Gu
         front=body.centre_x + 0.5 * body.length,
         rear=0.5 * body.length - body.centre_x,
         half_width=0.5 * body.width,
+        fence=GuardFence(f.delay_s, f.drift, f.position_error, f.vertical_deceleration or 0.0),
+        fences=platform.fences,
     )
 
 

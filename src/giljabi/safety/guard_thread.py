@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 
+from giljabi.fence import FenceLike
 from giljabi.platform import Platform
-from giljabi.safety.guard import GuardConfig, GuardEvent, events_of, guard_config, state_of, table_error, take_fences
+from giljabi.safety.guard import (
+    GuardConfig,
+    GuardEvent,
+    events_of,
+    guard_config,
+    pose_of,
+    state_of,
+    table_error,
+    take_fences,
+)
 from giljabi.types import Health, JointState, Odometry, StackState
 from giljabi.wire import EncodeTable
 
@@ -24,6 +34,7 @@ class GuardThread:
 
         self.config = config
         self._core = core.GuardThread(config, offset_ns, realtime)
+        self.set_fences(())
 
     def __enter__(self) -> GuardThread:
         return self
@@ -40,9 +51,9 @@ class GuardThread:
         """
         self._core.set_descriptor(device, fd, why)
 
-    def set_fences(self, fences: Sequence[Sequence[tuple[float, float]]]) -> None:
-        """Polygons in map [m] to stay inside; BadInputError for what is none, or while a source leads."""
-        take_fences(self._core.set_fences, fences)
+    def set_fences(self, fences: Sequence[FenceLike]) -> None:
+        """Fences in map [m], beside the platform's own; BadInputError for what is none, or while a source leads."""
+        take_fences(self._core.set_fences, (*self.config.fences, *fences))
 
     def now(self) -> float:
         """Stack time [s]."""
@@ -70,9 +81,8 @@ class GuardThread:
         return self.heartbeat(health.t, health.reasons, health.degraded, health.guided)
 
     def odometry(self, odom: Odometry) -> str:
-        """Takes base_link's pose in map and its speed."""
-        x, y = float(odom.position[0]), float(odom.position[1])
-        return self._core.pose(odom.t, x, y, odom.yaw, float(odom.velocity[0]))
+        """Takes base_link's pose in map and its velocity."""
+        return self._core.pose(*pose_of(odom))
 
     def joints(self, joints: JointState, slots: Mapping[str, str]) -> None:
         """Feedback of the actuators in a JointState; slots: actuator -> position, velocity or effort."""

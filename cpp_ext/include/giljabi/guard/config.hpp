@@ -28,6 +28,14 @@ struct ActuatorConfig {
   bool follow = false;
 };
 
+// What the vehicle needs to keep a fence, beside stop_deceleration and its body.
+struct FenceConfig {
+  double delay_s = 0.0;         // from what a pose tells to what a command does, beyond the age of its stamp
+  double drift = 0.0;           // m/s that wind and gusts move it while it holds a velocity or comes to rest
+  double position_error = 0.0;  // m, of the pose
+  double vertical_deceleration = 0.0;  // m/s^2; 0: as stop_deceleration
+};
+
 struct GuardConfig {
   std::vector<ActuatorConfig> actuators;
   std::vector<codecs::EncodeTable> tables;
@@ -44,6 +52,7 @@ struct GuardConfig {
   double front = 0.0;
   double rear = 0.0;
   double half_width = 0.0;
+  FenceConfig fence;
 };
 
 enum class Mode { standby, running, minimum_risk, stopped };
@@ -113,6 +122,10 @@ inline void check(const GuardConfig& c) {
           "stop_deceleration must not be negative");
   require(std::isfinite(c.front) && std::isfinite(c.rear) && std::isfinite(c.half_width),
           "front, rear and half_width must be numbers");
+  for (const double v :
+       {c.fence.delay_s, c.fence.drift, c.fence.position_error, c.fence.vertical_deceleration}) {
+    require(std::isfinite(v) && v >= 0.0, "a value of fence is negative or no number");
+  }
   require(c.command_timeout_s * c.rate_hz >= 1.0, "command_timeout_s is shorter than one tick of the guard");
   for (std::size_t i = 0; i < c.actuators.size(); ++i) {
     const ActuatorConfig& a = c.actuators[i];

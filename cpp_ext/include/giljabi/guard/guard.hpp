@@ -31,13 +31,19 @@ struct Frame {
   std::array<std::uint8_t, codecs::kMaxFrameBytes> data{};
 };
 
-// Pose of base_link in map, for the fence; t is its stamp, speed along x of the body.
+// Pose of base_link in map, for the fence; t is its stamp, speed along x of the body. Velocity in map axes
+// and height are NaN where nobody tells them: then it moves along its nose, and bands of heights cannot be
+// kept.
 struct Pose {
   double t = std::numeric_limits<double>::quiet_NaN();
   double x = 0.0;
   double y = 0.0;
   double yaw = 0.0;
   double speed = 0.0;
+  double z = std::numeric_limits<double>::quiet_NaN();
+  double vx = std::numeric_limits<double>::quiet_NaN();
+  double vy = std::numeric_limits<double>::quiet_NaN();
+  double vz = std::numeric_limits<double>::quiet_NaN();
 };
 
 struct Feedback {
@@ -66,9 +72,9 @@ class Guard {
   // A device that is not open forbids arming, and ends auto when it happens on the way.
   bool set_device(std::string_view device, bool open, double now, std::string_view why = {}) noexcept;
 
-  // The vehicle stays inside each of them; false while a source leads. Throws std::invalid_argument for what
-  // is no polygon. A part of configuring: it allocates.
-  bool set_fences(std::vector<Polygon> fences);
+  // The vehicle stays inside each of them, outside of keep-outs; false while a source leads. Throws
+  // std::invalid_argument for what is no fence. A part of configuring: it allocates.
+  bool set_fences(std::vector<Fence> fences);
 
   // Empties `why` and arms, or fills it.
   bool arm(double now, Reasons& why) noexcept;
@@ -135,6 +141,7 @@ class Guard {
   void watch_guided() noexcept;
   // Why the source may not go on because of a fence; false and nothing when it may.
   bool leaves_fence(int source, double t, Reason& why) const noexcept;
+  bool pose_missing(double t, Reason& why) const noexcept;
   void minimum_risk(double t, std::string_view cause, int guided = kNobody) noexcept;
   void take_late(const Slot& slot) noexcept;
   void end_guided(double t, std::string_view why) noexcept;
@@ -163,7 +170,7 @@ class Guard {
   std::vector<char> open_;            // by device
   std::vector<Reason> gone_;          // why a device is gone, where somebody said so
   Pose pose_;
-  std::vector<Polygon> fences_;
+  std::vector<Fence> fences_;
 
   bool started_ = false;
   bool armed_ = false;

@@ -164,7 +164,8 @@ inline Refusal Guard::heartbeat(double now, double t_stamp, Level level, const R
 }
 
 inline Refusal Guard::pose(double now, const Pose& p) noexcept {
-  if (!std::isfinite(p.x) || !std::isfinite(p.y) || !std::isfinite(p.yaw) || !std::isfinite(p.speed)) {
+  if (!std::isfinite(p.x) || !std::isfinite(p.y) || !std::isfinite(p.yaw) || !std::isfinite(p.speed) ||
+      std::isinf(p.z) || std::isinf(p.vx) || std::isinf(p.vy) || std::isinf(p.vz)) {
     return refuse(Refusal::not_finite, now, "pose");
   }
   if (const Refusal r = judge_stamp(now, p.t, config_.pose_timeout_s); r != Refusal::none) {
@@ -210,13 +211,8 @@ inline bool Guard::set_device(std::string_view device, bool open, double now, st
   return false;
 }
 
-inline bool Guard::set_fences(std::vector<Polygon> fences) {
-  for (const Polygon& fence : fences) {
-    require(fence.size() >= 3, "a fence has fewer than 3 corners");
-    for (const Point& p : fence) {
-      require(std::isfinite(p.x) && std::isfinite(p.y), "a corner of a fence is not finite");
-    }
-  }
+inline bool Guard::set_fences(std::vector<Fence> fences) {
+  giljabi::guard::check(fences);
   require(fences.empty() || config_.stop_deceleration > 0.0,
           "a fence needs stop_deceleration: how the safe output brakes");
   if (mode_ == Mode::running || guided_ != kNobody) {
