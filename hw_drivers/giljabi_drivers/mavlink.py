@@ -23,6 +23,7 @@ from giljabi_drivers.mavlink_authority import Authority
 from giljabi_drivers.mavlink_autopilots import AUTOPILOTS
 from giljabi_drivers.mavlink_commands import Rung, TableBuilder
 from giljabi_drivers.mavlink_frames import Heard, Parser, Speaker
+from giljabi_drivers.mavlink_parameters import Wanted
 from giljabi_drivers.mavlink_requests import Exchange, Exchanges, text_of
 from giljabi_drivers.mavlink_samples import Noise, Telemetry
 from giljabi_drivers.mavlink_time import TimeSync
@@ -56,6 +57,9 @@ class MavlinkOptions(Strict):
         description="what the autopilot is told after the safe output has begun",
     )  # fmt: skip
     rates_hz: dict[str, float] = Field(default_factory=dict, description="of messages, instead of the usual ones")
+    parameters: dict[str, float] = Field(
+        default_factory=dict, description="of the autopilot: written while it is disarmed, else it does not arm"
+    )
     battery_low: float = Field(default=0.2, ge=0, lt=1, description="share of charge below which it does not arm")
     position_std_m: float = Field(default=0.5, gt=0)
     velocity_std_mps: float = Field(default=0.1, gt=0)
@@ -85,6 +89,7 @@ class MavlinkDriver:
         self.exchanges = Exchanges()
         self.authority = Authority(self.autopilot, self.target, self.exchanges)
         self._parsers: dict[int, Parser] = {}
+        self._wanted = Wanted(self.target, self._wanted_parameters(), o.autopilot == "px4")
         self._rates = self._wanted_rates()
         self._connected = False
         self.texts: list[tuple[float, int, str]] = []  # receive time, severity, words
@@ -113,6 +118,7 @@ class MavlinkDriver:
             question = self.time.ask(now)
             send += [question] if question is not None else []
             self.authority.update(now)
+            self._wanted.update(now, self.authority.armed, self.exchanges)
         send += self.exchanges.due(now) if self._connected else []
         return StepResult(tuple(samples), tuple(self._speaker.encode(now, m) for m in send), now + 0.05)
 
@@ -129,6 +135,8 @@ class MavlinkDriver:
         for name, words in (("autopilot", self._problem), ("ekf", self._ekf), ("request", self.authority.words)):
             if words:
                 out[name] = words
+        if self._wanted.words and not self.authority.armed:
+            out["parameters"] = self._wanted.words
         if self._prearm and not self.authority.armed:
             out["prearm"] = self._prearm
         share = self._telemetry.battery_share
@@ -237,6 +245,7 @@ class MavlinkDriver:
         """After every (re)connection: asks for the messages that the stack lives on; the autopilot is not restarted."""
         self.exchanges.forget(dialect.MAV_CMD_SET_MESSAGE_INTERVAL)
         self.authority.lost()
+        self._wanted.anew()
         for name, rate in self._rates.items():
             number = float(getattr(dialect, f"MAVLINK_MSG_ID_{name}"))
             interval = 1e6 / rate if rate > 0.0 else -1.0
@@ -264,6 +273,16 @@ class MavlinkDriver:
             self._prearm = "its checks before arming are not passed"
 
     # --- configuration ---
+
+    def _wanted_parameters(self) -> dict[str, float]:
+        wanted = self._options.parameters
+        for name, value in wanted.items():
+            key = ("drivers", self.name, "options", "parameters", name)
+            if not (name.isascii() and 0 < len(name) <= 16):
+                raise self._platform.error(key, f"'{name}' is no parameter's name; 1 to 16 letters are expected")
+            if not math.isfinite(value):
+                raise self._platform.error(key, f"{value} is no value; a finite number is expected")
+        return wanted
 
     def _wanted_rates(self) -> dict[str, float]:
         rates = {**self.autopilot.intervals_hz, **self._options.rates_hz}

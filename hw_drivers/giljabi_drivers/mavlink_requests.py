@@ -7,6 +7,7 @@ hears goes to `hear`, what is due comes out of `due`; it ends with `done` and, w
 from __future__ import annotations
 
 import math
+import struct
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ PROGRESS_S = 10.0  # an autopilot that says IN_PROGRESS is waited for
 RESULTS = {v.name.removeprefix("MAV_RESULT_").lower().replace("_", " "): k for k, v in
            dialect.enums["MAV_RESULT"].items()}  # fmt: skip
 RESULT_WORDS = {k: name for name, k in RESULTS.items()}
+WHOLE = frozenset(range(dialect.MAV_PARAM_TYPE_UINT8, dialect.MAV_PARAM_TYPE_INT32 + 1))  # integers of 4 bytes at most
 MISSION, FENCE, RALLY = 0, 1, 2  # MAV_MISSION_TYPE
 LISTS = ("mission", "fence", "rally points")
 
@@ -112,12 +114,13 @@ class Command:
 
 @dataclass(slots=True)
 class Parameter:
-    """Reads a parameter, or writes it first when `write` is given."""
+    """Reads a parameter, or writes it first when `write` is given; `type` is its MAV_PARAM_TYPE, told by a read."""
 
     target: tuple[int, int]
     name: str
     write: float | None = None
     type: int = dialect.MAV_PARAM_TYPE_REAL32
+    bytewise: bool = False  # integers are the bytes of the float on the wire (PX4), not its value (ArduPilot)
     value: float = math.nan
     done: bool = False
     error: str = ""
@@ -128,13 +131,19 @@ class Parameter:
         """Name of the parameter."""
         return f"parameter {self.name}"
 
+    def is_at(self, value: float) -> bool:
+        """Whether it was heard to be at a value, as near as a float has it."""
+        return math.isclose(self.value, value, rel_tol=1e-5, abs_tol=1e-6)
+
     def hear(self, heard: Heard) -> None:
         """PARAM_VALUE of this parameter; after a write it must be what was written."""
         m = heard.message
         if heard.name != "PARAM_VALUE" or text_of(m.param_id) != self.name or self._retry.tries == 0:
             return
-        self.value, self.done = float(m.param_value), True
-        if self.write is not None and not math.isclose(self.value, self.write, rel_tol=1e-5, abs_tol=1e-6):
+        whole = self.bytewise and m.param_type in WHOLE
+        self.value = float(struct.unpack("<i", struct.pack("<f", m.param_value))[0]) if whole else float(m.param_value)
+        self.type, self.done = m.param_type, True
+        if self.write is not None and not self.is_at(self.write):
             self.error = f"{self.what}: it stays {self.value:g}, {self.write:g} was asked for"
 
     def due(self, now: float) -> Sequence[Any]:
@@ -145,9 +154,11 @@ class Parameter:
         if not self._retry.due(now):
             return ()
         name = self.name.encode("ascii")
-        if self.write is not None:
-            return (dialect.MAVLink_param_set_message(*self.target, name, self.write, self.type),)
-        return (dialect.MAVLink_param_request_read_message(*self.target, name, -1),)
+        if self.write is None:
+            return (dialect.MAVLink_param_request_read_message(*self.target, name, -1),)
+        whole = self.bytewise and self.type in WHOLE
+        value = struct.unpack("<f", struct.pack("<i", round(self.write)))[0] if whole else self.write
+        return (dialect.MAVLink_param_set_message(*self.target, name, value, self.type),)
 
 
 @dataclass(frozen=True, slots=True)

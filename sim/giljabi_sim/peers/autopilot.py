@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 BOOTED_S = 17.3  # s that the autopilot has been on at the scenario's 0
 NOT_FORCED, FORCE = 0.0, 21196.0  # second parameter of disarming
-VELOCITY_ONLY = 0b0000_0111_1100_0111  # type_mask bits: position, acceleration, yaw are not given
-USES_YAW_RATE, USES_VELOCITY = 0b1000_0000_0000, 0b11_1000
+# Bits of a setpoint's type_mask that say: not given.
+USES_YAW_RATE, USES_ACCELERATION, USES_VELOCITY = 0b1000_0000_0000, 0b1_1100_0000, 0b11_1000
 
 
 class AutopilotOptions(Strict):
@@ -68,7 +68,7 @@ class AutopilotPeer:
         self._ground = world.own.z
         self._gnss = next((n for n, s in platform.model.sensors.items() if s.kind == "gnss"), "gnss")
         self.pilot = Pilot(Loops(vehicle.parameters))
-        self.lists = Lists(o.system_id)
+        self.lists = Lists(o.system_id, parameters=self.pilot.parameters)
         self._last: float | None = None
         self._no_fix_since: float | None = None
         self._estimate = self._believe(0.0, world)
@@ -137,7 +137,8 @@ class AutopilotPeer:
             self._setpoint(now, m)
         elif name == "COMMAND_LONG":
             result = self._command(now, m)
-            self._out.append(dialect.MAVLink_command_ack_message(m.command, result))
+            sender = (m.get_srcSystem(), m.get_srcComponent())
+            self._out.append(dialect.MAVLink_command_ack_message(m.command, result, 0, 0, *sender))
         else:
             self._out += self.lists.take(m)
 
@@ -146,10 +147,13 @@ class AutopilotPeer:
             self.rejected["setpoint"] = self.rejected.get("setpoint", 0) + 1
             return
         rate = 0.0 if m.type_mask & USES_YAW_RATE else -m.yaw_rate
-        self.pilot.setpoint(now, np.array([m.vy, m.vx, -m.vz]), rate)
+        given = not m.type_mask & USES_ACCELERATION
+        acceleration = np.array([m.afy, m.afx, -m.afz]) if given else np.zeros(3)
+        self.pilot.setpoint(now, np.array([m.vy, m.vx, -m.vz]), acceleration, rate)
 
     def _command(self, now: float, m: Any) -> int:
-        p, accepted, denied = self.pilot, dialect.MAV_RESULT_ACCEPTED, dialect.MAV_RESULT_DENIED
+        """MAV_RESULT as ArduCopter gives it: what it will not do now has failed, what it does not know is denied."""
+        p, no = self.pilot, dialect.MAV_RESULT_FAILED
         done: bool
         if m.command == dialect.MAV_CMD_DO_SET_MODE:
             done = p.set_mode(int(m.param2))
@@ -160,9 +164,10 @@ class AutopilotPeer:
             done = p.take_off(m.param7)
         elif m.command == dialect.MAV_CMD_SET_MESSAGE_INTERVAL:
             done = self._set_interval(int(m.param1), 1e6 / m.param2 if m.param2 > 0.0 else 0.0)
+            no = dialect.MAV_RESULT_DENIED
         else:
             return int(dialect.MAV_RESULT_UNSUPPORTED)
-        return int(accepted if done else denied)
+        return int(dialect.MAV_RESULT_ACCEPTED if done else no)
 
     def _trouble(self, now: float) -> str:
         if now < READY_S:

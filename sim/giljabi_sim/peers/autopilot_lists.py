@@ -14,7 +14,7 @@ class Lists:
 
     system: int
     stored: dict[int, list[Any]] = field(default_factory=lambda: {0: [], 1: [], 2: []})
-    parameters: dict[str, float] = field(default_factory=lambda: {"RTL_ALT": 1500.0, "FS_GCS_ENABLE": 1.0})
+    parameters: dict[str, float] = field(default_factory=dict)
     _coming: tuple[int, list[Any], int] | None = None  # kind, items so far, how many
 
     def take(self, m: Any) -> list[Any]:  # noqa: PLR0911

@@ -1,7 +1,8 @@
 """A controller for an autopilot that takes velocities: feed-forward led by its lag, feedback, take-off, landing.
 
 Inputs are velocity_x, velocity_y, velocity_z [m/s, map], yaw_rate [rad/s], and where the platform has them
-takeoff_height [m] and land [0 or 1], which the autopilot carries out by itself.
+acceleration_x, acceleration_y, acceleration_z [m/s^2, map], which the autopilot adds to what it makes of the velocity,
+takeoff_height [m] and land [0 or 1], which it carries out by itself.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from giljabi.types import ActuatorCommand, Array, JointState, Odometry, Trajecto
 from giljabi.yaml_file import Strict
 
 VELOCITY = ("velocity_x", "velocity_y", "velocity_z")
+ACCELERATION = ("acceleration_x", "acceleration_y", "acceleration_z")
 TAKEOFF_HEIGHT, LAND, YAW_RATE = "takeoff_height", "land", "yaw_rate"
 RISES, SINKS = 0.1, -0.1  # m/s
 LEVEL = 0.3  # m/s, slower is straight up or down
+SLOPE_S = 0.1  # s over which a plan's acceleration is taken
 NEAR_GROUND = 0.5  # m, a plan that ends this near to the ground ends on it
 
 
@@ -28,6 +31,7 @@ class FlightVelocityOptions(Strict):
     """`steps.controller.options`."""
 
     lag_s: float = Field(default=0.5, ge=0, le=2.0, description="of the autopilot's answer to a velocity")
+    acceleration_lag_s: float = Field(default=0.2, ge=0, le=1.0, description="of its answer to an acceleration")
     delay_s: float = Field(default=0.08, ge=0, le=0.5, description="from an estimate to its effect")
     position_gain: float = Field(default=0.8, gt=0, le=3.0, description="1/s")
     height_gain: float = Field(default=0.8, gt=0, le=3.0, description="1/s")
@@ -81,14 +85,14 @@ class FlightVelocityController:
             self._rising = None
             if trajectory is not None:
                 self.note = f"trajectory is {now - trajectory.t:.1f} s old: braking"
-            return self._command(now, *self._brake(), 0.0, float(self._landing and not landed))
-        velocity, yaw_rate = self._follow(now, odom, trajectory)
+            return self._command(now, *self._brake(), 0.0, 0.0, float(self._landing and not landed))
+        velocity, acceleration, yaw_rate = self._follow(now, odom, trajectory)
         height = self._take_off(odom, trajectory, landed)
         land = self._land(odom, trajectory, landed)
         if landed and not height:
-            velocity, yaw_rate = np.zeros(3), 0.0
+            velocity, acceleration, yaw_rate = np.zeros(3), np.zeros(3), 0.0
         self._velocity = velocity
-        return self._command(now, velocity, yaw_rate, height, float(land))
+        return self._command(now, velocity, acceleration, yaw_rate, height, float(land))
 
     def _refused(self, now: float, odom: Odometry) -> str:
         parts = (odom.position, odom.velocity, odom.quaternion)
@@ -97,22 +101,25 @@ class FlightVelocityController:
         age = now - odom.t
         return "" if -0.1 <= age <= self._odom_timeout else f"odometry is {age:.1f} s old"
 
-    def _brake(self) -> tuple[Array, float]:
+    def _brake(self) -> tuple[Array, Array]:
         """From the last velocity to rest, led by the lag: the autopilot is told what it shall have reached then."""
         speed = float(np.linalg.norm(self._velocity))
         if speed < 1e-6:
-            return np.zeros(3), 0.0
+            return np.zeros(3), np.zeros(3)
         along = self._velocity / speed
         left = max(speed - self._o.braking * self._period, 0.0)
         self._velocity = left * along
-        return max(left - self._o.braking * self._o.lag_s, 0.0) * along, 0.0
+        ahead = max(left - self._o.braking * self._o.lag_s, 0.0)
+        slowing = self._o.braking if left > self._o.braking * self._o.acceleration_lag_s else 0.0
+        return ahead * along, -slowing * along
 
-    def _follow(self, now: float, odom: Odometry, trajectory: Trajectory) -> tuple[Array, float]:
-        """Velocity (3,) and yaw rate: the plan's, led by the lag, and what brings the vehicle back to it."""
+    def _follow(self, now: float, odom: Odometry, trajectory: Trajectory) -> tuple[Array, Array, float]:
+        """Velocity (3,), acceleration (3,), yaw rate: the plan's, led by the lags, and what brings back to it."""
         o = self._o
         t = now - trajectory.t + o.delay_s
-        place = _at(trajectory.times, trajectory.position, t)
+        place = _place(trajectory, t)
         ahead = _at(trajectory.times, trajectory.velocity, t + o.lag_s)
+        acceleration = _slope(trajectory, t + o.acceleration_lag_s)
         carried = odom.position + o.delay_s * odom.velocity_map
         gain = np.array([o.position_gain, o.position_gain, o.height_gain])
         # What the lag leaves open is not asked for twice: the vehicle is where the plan was led from.
@@ -128,7 +135,7 @@ class FlightVelocityController:
         error = math.remainder(yaw - odom.yaw, 2.0 * math.pi)
         yaw_rate = float(np.interp(t, trajectory.times, trajectory.yaw_rate)) + o.yaw_gain * error
         most = self._limits.yaw_rate_max
-        return velocity, min(max(yaw_rate, -most), most)
+        return velocity, acceleration, min(max(yaw_rate, -most), most)
 
     def _take_off(self, odom: Odometry, trajectory: Trajectory, landed: bool) -> float:
         """Height to climb to [m], 0 when the vehicle flies by velocities."""
@@ -156,8 +163,11 @@ class FlightVelocityController:
         self._landing = down and not landed and end[2] < self._ground + NEAR_GROUND and level < self._o.land_within_m
         return self._landing
 
-    def _command(self, now: float, velocity: Array, yaw_rate: float, height: float, land: float) -> ActuatorCommand:
-        wanted = {**dict(zip(VELOCITY, velocity, strict=True)), YAW_RATE: yaw_rate, TAKEOFF_HEIGHT: height, LAND: land}
+    def _command(  # noqa: PLR0917
+        self, now: float, velocity: Array, acceleration: Array, yaw_rate: float, height: float, land: float
+    ) -> ActuatorCommand:
+        wanted = {YAW_RATE: yaw_rate, TAKEOFF_HEIGHT: height, LAND: land}
+        wanted |= dict(zip((*VELOCITY, *ACCELERATION), (*velocity, *acceleration), strict=True))
         values = {}
         for name, a in self._actuators.items():
             value = float(wanted.get(name, a.safe.value))
@@ -168,6 +178,23 @@ class FlightVelocityController:
 def _at(times: Array, rows: Array, t: float) -> Array:
     """Rows (k, 3) at one time, held at both ends."""
     return np.array([np.interp(t, times, c) for c in rows.T])
+
+
+def _slope(trajectory: Trajectory, t: float) -> Array:
+    """Acceleration (3,) [m/s^2] of a plan at one time, over SLOPE_S; none beyond its end."""
+    h = 0.5 * SLOPE_S
+    later, earlier = (_at(trajectory.times, trajectory.velocity, s) for s in (t + h, t - h))
+    return np.asarray((later - earlier) / SLOPE_S)
+
+
+def _place(trajectory: Trajectory, t: float) -> Array:
+    """Position (3,) of a plan at one time: between rows on the parabola that their velocities make."""
+    times, v = trajectory.times, trajectory.velocity
+    i = min(max(int(np.searchsorted(times, t)) - 1, 0), len(times) - 2)
+    h = float(times[i + 1] - times[i])
+    s = min(max(t - float(times[i]), 0.0), h)
+    sag = 0.5 * s * (h - s) / h * (v[i + 1] - v[i])
+    return np.asarray(_at(times, trajectory.position, t) - sag)
 
 
 def _good(t: Trajectory) -> bool:
