@@ -25,6 +25,8 @@ from giljabi.types import (
 )
 
 if TYPE_CHECKING:
+    from giljabi.missions.course import Course
+    from giljabi.missions.executor import Reaction
     from giljabi.platform import Platform
 
 LOST = "lost"  # name of a part's problem that is a fault: nothing of what it gives may be followed
@@ -69,14 +71,40 @@ class Planner(Protocol):
     def set_route(self, route: Route) -> None:
         """Replaces the route; the mission goes back to idle."""
 
-    def start(self) -> None:
-        """Begins or resumes the route."""
+    def start(self) -> str | None:
+        """Begins or resumes the route; may answer in words, or raise BadInputError saying why not."""
 
-    def pause(self) -> None:
+    def pause(self) -> str | None:
         """Brings the vehicle to a stop on its route until start()."""
 
     def step(self, now: float, odom: Odometry, tracks: Tracks | None) -> PlanResult:
         """Plans from the newest estimate; always returns something usable or a stop plan."""
+
+
+@runtime_checkable
+class MissionPlanner(Planner, Protocol):
+    """A planner that carries out missions, and can come home.
+
+    What people ask for is answered in words; BadInputError says why not, and what was flown is flown on.
+    """
+
+    def set_mission(self, course: Course) -> str:
+        """Another mission, also under way; says where it goes on."""
+
+    def skip(self, step: int | None = None) -> str:
+        """Goes to a step, counted from 0; None: the next one."""
+
+    def return_home(self) -> str:
+        """Goes home, or to the nearest rally point, and ends there."""
+
+    def land(self) -> str:
+        """Ends where it is."""
+
+    def demand(self, reaction: Reaction, why: str) -> None:
+        """What failsafes ask for now; a return or a landing goes on until a person resumes."""
+
+    def armed(self, armed: bool) -> None:
+        """Whether the guard is armed."""
 
 
 @runtime_checkable

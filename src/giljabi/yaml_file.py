@@ -32,13 +32,18 @@ class Strict(BaseModel):
 class YamlFile:
     """One parsed file: `data` and the line of every key path."""
 
-    def __init__(self, path: Path) -> None:
-        """Reads and parses; raises BadInputError when the file is missing, unreadable, not text or not YAML."""
+    def __init__(self, path: Path, text: str | None = None) -> None:
+        """Reads and parses; raises BadInputError when the file is missing, unreadable, not text or not YAML.
+
+        text: what came another way than from a file; `path` is then its name in errors.
+        """
         self.path = path
         self.lines: dict[Key, int] = {}
         self._nodes = 0
         self._loader = yaml.SafeLoader("")
-        text = _read(path)
+        text = _read(path) if text is None else text
+        if len(text) > MAX_BYTES:
+            raise BadInputError(f"{path}:1: larger than {MAX_BYTES} bytes; a YAML file is expected")
         try:
             node = yaml.compose(text, Loader=yaml.SafeLoader)
             self.data: Any = self._build(node, ()) if node is not None else None

@@ -149,7 +149,7 @@ def test_without_a_plan_on_the_ground_nothing_is_asked_for() -> None:
 def test_an_old_plan_is_braked_from_not_followed() -> None:
     controller, planner = rising()
     planner_p = (0.0, 0.0, 12.0)
-    for i in range(200):
+    for i in range(120):  # on its way out
         plan = planner.step(0.05 * i, at(planner_p, t=0.05 * i), None).trajectory
         planner_p = tuple(_next(plan))
     t = plan.t

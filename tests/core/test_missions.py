@@ -6,16 +6,19 @@ import contextlib
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from giljabi.frames import LocalFrame
 from giljabi.missions.energy import Craft, check_range, ground_speed
-from giljabi.missions.files import Home, Plan, PlanItem, read_plan, write_plan
+from giljabi.missions.files import parse_plan, read_plan, write_plan
 from giljabi.missions.patterns import corridor, expanding_square, lane_spacing, orbit, sector_search, survey
-from giljabi.types import BadInputError
+from giljabi.missions.plan import Circle, Home, Plan, PlanItem, Rally, Wind
+from giljabi.types import BadInputError, Origin
 
 SQUARE = [(0.0, 0.0), (100.0, 0.0), (100.0, 60.0), (0.0, 60.0)]
 
@@ -141,6 +144,161 @@ QGC = {
         ],
     },
 }  # fmt: skip
+
+
+corner = st.tuples(degree, degree)
+spacing = st.integers(1, 500).map(float)
+angle = st.integers(1, 3599).map(lambda v: v / 10)
+speed = st.none() | st.integers(1, 200).map(lambda v: v / 10)
+
+
+def steps(kind: str, **more: st.SearchStrategy[Any]) -> st.SearchStrategy[PlanItem]:
+    alt = st.integers(1, 5000).map(lambda v: v / 10)
+    return st.builds(PlanItem, kind=st.just(kind), alt_m=alt, speed=speed, **more)
+
+
+HERE = {"lat_deg": degree.filter(bool), "lon_deg": degree.filter(bool)}
+SIMPLE = st.one_of(
+    steps("waypoint", **HERE, hold_s=spacing, yaw_deg=st.none() | angle),
+    steps("loiter", **HERE, hold_s=spacing),
+    steps("loiter", **HERE, until_resumed=st.just(True)),
+    steps("orbit", **HERE, radius_m=spacing, turns=st.sampled_from([-2.0, 1.0, 0.5])),
+    st.builds(PlanItem, kind=st.just("yaw"), yaw_deg=angle, hold_s=spacing),
+    steps("land", **HERE),
+)
+PATTERN = st.one_of(
+    steps("survey", polygon=st.lists(corner, min_size=3, max_size=5), spacing_m=spacing, heading_deg=angle),
+    steps(
+        "survey", polygon=st.lists(corner, min_size=3, max_size=5), field_of_view_deg=angle.filter(lambda v: v < 180),
+        sidelap=st.just(0.7), overshoot_m=spacing,
+        wind=st.builds(Wind, speed=st.just(4.0), from_deg=angle),
+    ),
+    steps("corridor", path=st.lists(corner, min_size=2, max_size=4), width_m=spacing, spacing_m=spacing),
+    steps("expanding_square", **HERE, spacing_m=spacing, legs=st.integers(1, 9)),
+    steps("sector", **HERE, radius_m=spacing, heading_deg=angle),
+    steps("survey", way=st.lists(st.tuples(degree, degree, spacing), min_size=1, max_size=4)),
+)  # fmt: skip
+AROUND = {
+    "keep_out": st.lists(st.lists(corner, min_size=3, max_size=5, unique=True), max_size=2),
+    "circles": st.lists(
+        st.builds(Circle, lat_deg=degree, lon_deg=degree, radius_m=spacing, keep=st.sampled_from(["in", "out"]))
+    ),
+    "rally": st.lists(st.builds(Rally, lat_deg=degree, lon_deg=degree, alt_m=spacing)),
+}
+
+
+def back_and_forth(folder: pytest.TempPathFactory, plan: Plan, end: str) -> None:
+    path = folder.getbasetemp() / f"all{end}"
+    write_plan(path, plan)
+    assert read_plan(path) == plan
+    assert parse_plan(path.read_text()) == plan
+
+
+@given(
+    items=st.lists(SIMPLE | PATTERN, min_size=1, max_size=6), around=st.fixed_dictionaries(AROUND),
+    end=st.sampled_from([".geojson", ".yaml"]),
+)  # fmt: skip
+def test_every_step_goes_round_through_yaml_and_geojson(
+    tmp_path_factory: pytest.TempPathFactory, items: list[PlanItem], around: dict[str, Any], end: str
+) -> None:
+    back_and_forth(tmp_path_factory, Plan(items=items, **around), end)
+
+
+@given(items=st.lists(SIMPLE, min_size=1, max_size=6), around=st.fixed_dictionaries(AROUND))
+def test_every_step_but_patterns_goes_round_through_a_plan(
+    tmp_path_factory: pytest.TempPathFactory, items: list[PlanItem], around: dict[str, Any]
+) -> None:
+    usual = [i.model_copy(update={"speed": None if i.speed == 5.0 else i.speed}) for i in items]
+    back_and_forth(tmp_path_factory, Plan(items=usual, **around), ".plan")
+
+
+def test_a_pattern_becomes_waypoints_in_a_plan(tmp_path: Path) -> None:
+    square = PlanItem(kind="expanding_square", lat_deg=35.0, lon_deg=129.0, alt_m=20.0, spacing_m=10.0, legs=3)
+    write_plan(tmp_path / "s.plan", Plan(items=[square]))
+    items = read_plan(tmp_path / "s.plan").items
+    assert [i.kind for i in items] == ["waypoint"] * 4
+    frame = LocalFrame(Origin(35.0, 129.0, 0.0))
+    way = [frame.map_from_geodetic(i.lat_deg, i.lon_deg, 0.0)[:2].round(3).tolist() for i in items]
+    assert way == [[0, 0], [0, 10], [10, 10], [10, -10]]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("items: [{kind: waypoint}]", "1: 'items.0': waypoint has no place; lat_deg and lon_deg are expected"),
+        ("items:\n- {kind: takeoff, alt_m: 9}\n- {kind: survey, spacing_m: 3}", "3: .*survey has no area"),
+        ("items:\n- {kind: land, radius_m: 3}", "2: .*land takes no radius_m"),
+        ("items:\n- {kind: hover}", "2: .*'hover'"),
+        ("items:\n- {kind: yaw, yaw_deg: north}", "2: .*a number is expected"),
+        ("items: []", "1: .*at least 1 item"),
+        ("items:\n- {kind: return}\nfences: [[[1, 2], [3, 4]]]", "3: fences 1 is no polygon"),
+        ("items:\n- {kind: corridor, width_m: 3, spacing_m: 1, path: [[95, 2], [3, 4]]}", "2: .*is no place"),
+    ],
+)
+def test_what_is_wrong_in_a_text_is_said_with_its_line(text: str, what: str) -> None:
+    with pytest.raises(BadInputError, match=f"^mission:{what}"):
+        parse_plan(text)
+
+
+SURVEY = {
+    "type": "ComplexItem", "complexItemType": "survey", "version": 5, "angle": 30, "polygon": [[47.4, 8.5]],
+    "TransectStyleComplexItem": {"version": 2, "Items": [
+        {"type": "SimpleItem", "command": 16, "frame": 3, "params": [0, 0, 0, None, 47.41, 8.51, 50]},
+        {"type": "SimpleItem", "command": 206, "frame": 2, "params": [25, 0, 1, 0, 0, 0, 0]},
+        {"type": "SimpleItem", "command": 16, "frame": 3, "params": [0, 0, 0, None, 47.42, 8.51, 50]},
+    ]},
+}  # fmt: skip
+
+
+def qgc(**more: Any) -> dict[str, Any]:
+    """QGC with other parts."""
+    data: dict[str, Any] = json.loads(json.dumps(QGC))
+    data["mission"]["items"][1:2] = more.pop("items", data["mission"]["items"][1:2])
+    return {**data, **more}
+
+
+def test_surveys_rally_points_and_fences_of_qgroundcontrol_are_taken_in_and_written_back(tmp_path: Path) -> None:
+    square = [[47.39, 8.53], [47.43, 8.53], [47.43, 8.56]]
+    fence = {
+        "version": 2,
+        "polygons": [{"inclusion": True, "polygon": square}, {"inclusion": False, "polygon": square[::-1]}],
+        "circles": [{"circle": {"center": [47.4, 8.54], "radius": 30.5}, "inclusion": False, "version": 1}],
+    }  # fmt: skip
+    rally = {"version": 2, "points": [[47.4, 8.55, 30]]}
+    path = tmp_path / "s.plan"
+    path.write_text(json.dumps(qgc(items=[SURVEY], geoFence=fence, rallyPoints=rally)))
+    plan = read_plan(path)
+    assert plan.items[1].way == [(47.41, 8.51, 50), (47.42, 8.51, 50)]
+    assert plan.left_out == ["step 2 (survey): camera commands 206"]
+    assert (len(plan.fences), len(plan.keep_out)) == (1, 1)
+    assert plan.circles == [Circle(lat_deg=47.4, lon_deg=8.54, radius_m=30.5, keep="out")]
+    assert plan.rally == [Rally(lat_deg=47.4, lon_deg=8.55, alt_m=30)]
+    write_plan(tmp_path / "s.yaml", plan)
+    write_plan(tmp_path / "back.plan", read_plan(tmp_path / "s.yaml"))
+    back = json.loads((tmp_path / "back.plan").read_text())
+    assert back["mission"]["items"][1] == SURVEY  # as it was
+    assert back["rallyPoints"]["points"] == rally["points"]
+    assert read_plan(tmp_path / "back.plan") == plan
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ('"survey"', '"StructureScan"', "complexItemType StructureScan is not read"),
+        ('"command": 16, "frame": 3', '"command": 16, "frame": 10', "inside a survey"),
+        ('"command": 206', '"command": 183', "command 183 inside a survey"),
+        ("8.51, 50", "8.51, null", "a waypoint without a place"),
+    ],
+)
+def test_surveys_of_qgroundcontrol_that_say_more_are_refused_with_their_line(
+    tmp_path: Path, old: str, new: str, what: str
+) -> None:
+    path = tmp_path / "s.plan"
+    text = json.dumps(qgc(items=[SURVEY]), indent=None).replace('{"type"', '\n{"type"')
+    assert old in text
+    path.write_text(text.replace(old, new, 1) if "command" not in old else text.replace(old, new))
+    with pytest.raises(BadInputError, match=rf"s.plan:\d+: .*{what}"):
+        read_plan(path)
 
 
 def test_a_plan_of_qgroundcontrol_is_read_and_what_is_not_known_is_named_with_its_line(tmp_path: Path) -> None:

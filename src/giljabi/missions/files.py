@@ -1,88 +1,26 @@
 """Mission files in and out: YAML of our own, QGroundControl's .plan, GeoJSON; errors with file and line.
 
-What all three can say: take-off, waypoint, loiter, land, return, each with place, height above home and holding time;
-home; speed; inclusion fences. Patterns, circles, exclusion fences and rally points of a .plan are
-refused by name; a step's yaw and acceptance radius are not kept.
+What a format cannot say is refused by name when it is read, and said in its nearest form when it is written: patterns
+become waypoints in a .plan.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import yaml
-from pydantic import Field
 
+from giljabi.missions.plan import Circle, Home, Kind, Plan, PlanItem, Rally
+from giljabi.missions.qgc import from_qgc, to_qgc
+from giljabi.missions.reader import Reader
 from giljabi.types import BadInputError
-from giljabi.yaml_file import Key, Strict, YamlFile
+from giljabi.yaml_file import Key, YamlFile
 
-Kind = Literal["takeoff", "waypoint", "loiter", "land", "return"]
-COMMANDS: Mapping[int, Kind] = {22: "takeoff", 16: "waypoint", 19: "loiter", 21: "land", 20: "return"}  # MAV_CMD
-NUMBERS = {kind: number for number, kind in COMMANDS.items()}
-HOLD_PARAM = {"waypoint": 0, "loiter": 0}  # which of the seven parameters is the holding time [s]
-RELATIVE = 3  # MAV_FRAME_GLOBAL_RELATIVE_ALT: heights above home
+__all__ = ["Home", "Plan", "PlanItem", "Rally", "parse_plan", "plan_text", "read_plan", "write_plan"]
+
 FORMATS = {".plan": "plan", ".geojson": "geojson", ".json": "geojson", ".yaml": "yaml", ".yml": "yaml"}
-
-
-class PlanItem(Strict):
-    """One step; `return` has no place."""
-
-    kind: Kind
-    lat_deg: float | None = Field(default=None, ge=-90, le=90)
-    lon_deg: float | None = Field(default=None, ge=-180, le=180)
-    alt_m: float = Field(default=0.0, ge=-1000, le=20000, description="above home")
-    hold_s: float = Field(default=0.0, ge=0, le=86400)
-
-
-class Home(Strict):
-    """Where it starts; heights are above it."""
-
-    lat_deg: float = Field(ge=-90, le=90)
-    lon_deg: float = Field(ge=-180, le=180)
-    alt_m: float = 0.0
-
-
-class Plan(Strict):
-    """A whole mission."""
-
-    home: Home | None = None
-    speed: float = Field(default=5.0, gt=0, le=100, description="m/s over ground")
-    items: list[PlanItem] = Field(min_length=1)
-    fences: list[list[tuple[float, float]]] = Field(default_factory=list, description="to stay in: lat, lon [deg]")
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """The file's data with lines for errors."""
-
-    file: YamlFile
-
-    def get(self, *key: str | int) -> Any:
-        """The value at a path; an error at its parent's line when it is missing."""
-        data: Any = self.file.data
-        for i, part in enumerate(key):
-            ok = isinstance(data, dict) and part in data if isinstance(part, str) else isinstance(data, list)
-            if not ok:
-                where = ".".join(map(str, key[: i + 1]))
-                raise self.file.error(key[:i], f"'{where}' is missing; a value is expected")
-            data = data[part]
-        return data
-
-    def numbers(self, key: Key, count: int) -> list[float | None]:
-        """A list of at least `count` numbers; null is None."""
-        values = self.get(*key)
-        good = isinstance(values, list) and len(values) >= count
-        if not good or not all(v is None or _number(v) for v in values):
-            raise self.file.error(key, f"{count} numbers are expected")
-        return [None if v is None else float(v) for v in values]
-
-
-def _number(v: Any) -> bool:
-    return isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v)
 
 
 def format_of(path: Path) -> str:
@@ -95,199 +33,191 @@ def format_of(path: Path) -> str:
 
 def read_plan(path: Path) -> Plan:
     """Reads a mission; raises BadInputError `file:line: what; what is expected`."""
-    kind = format_of(path)
-    file = YamlFile(path)
-    data = file.data if kind == "yaml" else _from_qgc(_Reader(file)) if kind == "plan" else _from_geojson(_Reader(file))
+    return _plan(YamlFile(path), format_of(path))
+
+
+def parse_plan(text: str, name: str = "mission") -> Plan:
+    """A mission in any of the formats out of a text; raises BadInputError `name:line: what; what is expected`."""
+    file = YamlFile(Path(name), text)
+    kind = "plan" if "fileType" in file.data else "geojson" if "type" in file.data else "yaml"
+    return _plan(file, kind)
+
+
+def _plan(file: YamlFile, kind: str) -> Plan:
+    reader = Reader(file)
+    data = file.data if kind == "yaml" else from_qgc(reader) if kind == "plan" else _from_geojson(reader)
     plan = file.validate(Plan, data, ())
+    for name, polygons in (("fences", plan.fences), ("keep_out", plan.keep_out)):
+        for i, fence in enumerate(polygons):
+            if len(fence) < 3 or any(not (abs(a) <= 90 and abs(b) <= 180) for a, b in fence):
+                what = f"{name} {i + 1} is no polygon; 3 or more corners lat, lon are expected"
+                raise file.error((name, i), what)
     for i, item in enumerate(plan.items):
-        if item.kind not in ("return", "takeoff", "land") and (item.lat_deg is None or item.lon_deg is None):
-            raise file.error(("items", i), f"item {i + 1} ({item.kind}) has no place; lat_deg and lon_deg are expected")
-    for i, fence in enumerate(plan.fences):
-        if len(fence) < 3 or any(not (abs(a) <= 90 and abs(b) <= 180) for a, b in fence):
-            raise file.error(("fences", i), f"fence {i + 1} is no polygon; 3 or more corners lat, lon are expected")
+        for place in (*(item.polygon or ()), *(item.path or ()), *(item.way or ())):
+            if not (abs(place[0]) <= 90 and abs(place[1]) <= 180):
+                what = f"item {i + 1} ({item.kind}): {place[0]}, {place[1]} is no place; lat, lon [deg] are expected"
+                raise file.error(("items", i), what)
     return plan
 
 
 def write_plan(path: Path, plan: Plan) -> None:
     """Writes a mission in the format of the name's end."""
-    kind = format_of(path)
+    path.write_text(plan_text(plan, format_of(path)), encoding="utf-8")
+
+
+def plan_text(plan: Plan, kind: str = "yaml") -> str:
+    """A mission as text: yaml, plan or geojson."""
     if kind == "yaml":
-        text = yaml.safe_dump(_plain(plan), sort_keys=False)
-    else:
-        text = json.dumps(_to_qgc(plan) if kind == "plan" else _to_geojson(plan), indent=2, allow_nan=False) + "\n"
-    path.write_text(text, encoding="utf-8")
+        return yaml.safe_dump(plain(plan), sort_keys=False)
+    return json.dumps(to_qgc(plan) if kind == "plan" else _to_geojson(plan), indent=2, allow_nan=False) + "\n"
 
 
-def _plain(plan: Plan) -> dict[str, Any]:
+def plain(plan: Plan) -> dict[str, Any]:
+    """A mission as data of YAML, without what says nothing."""
     data: dict[str, Any] = json.loads(plan.model_dump_json(exclude_none=True))
-    return data
+    data["items"] = [_given(item) for item in plan.items]
+    return {k: v for k, v in data.items() if v != []}
 
 
-# --- QGroundControl's .plan (docs.qgroundcontrol.com, file formats, plan) ---
-
-
-def _from_qgc(r: _Reader) -> dict[str, Any]:
-    if r.get("fileType") != "Plan":
-        raise r.file.error(("fileType",), "this is no plan; fileType: Plan is expected")
-    items = [_qgc_item(r, i) for i in range(len(_list(r, "mission", "items")))]
-    out: dict[str, Any] = {"items": items}
-    mission = r.get("mission")
-    if mission.get("plannedHomePosition") is not None:
-        lat, lon, alt = r.numbers(("mission", "plannedHomePosition"), 3)[:3]
-        out["home"] = {"lat_deg": lat, "lon_deg": lon, "alt_m": alt}
-    if _number(mission.get("hoverSpeed")):
-        out["speed"] = mission["hoverSpeed"]
-    data = r.file.data
-    if isinstance(data.get("geoFence"), dict):
-        out["fences"] = _qgc_fences(r)
-    rally = data.get("rallyPoints")
-    if isinstance(rally, dict) and rally.get("points"):
-        raise r.file.error(("rallyPoints", "points"), "rally points are not read; an empty list is expected")
-    return out
-
-
-def _list(r: _Reader, *key: str) -> list[Any]:
-    value = r.get(*key)
-    if not isinstance(value, list):
-        raise r.file.error(key, f"'{'.'.join(key)}' is no list; a list is expected")
-    return value
-
-
-def _qgc_item(r: _Reader, i: int) -> dict[str, Any]:
-    key: Key = ("mission", "items", i)
-    item = r.get(*key)
-    if not isinstance(item, dict) or item.get("type") != "SimpleItem":
-        raise r.file.error(key, "only items of type SimpleItem are read; expand the pattern in QGroundControl")
-    number = item.get("command")
-    kind = COMMANDS.get(number) if isinstance(number, int) else None
-    if kind is None:
-        raise r.file.error((*key, "command"), f"command {number} is not read; {sorted(COMMANDS)} are expected")
-    if item.get("frame") != RELATIVE and kind != "return":
-        raise r.file.error((*key, "frame"), f"frame {item.get('frame')}; {RELATIVE}, heights above home, is expected")
-    p = r.numbers((*key, "params"), 7)
-    out: dict[str, Any] = {"kind": kind, "alt_m": p[6] or 0.0}
-    if kind in HOLD_PARAM:
-        out["hold_s"] = p[HOLD_PARAM[kind]] or 0.0
-    if kind != "return" and p[4] is not None and p[5] is not None and (p[4] or p[5]):
-        out["lat_deg"], out["lon_deg"] = p[4], p[5]
-    return out
-
-
-def _qgc_fences(r: _Reader) -> list[Any]:
-    fence = r.get("geoFence")
-    if fence.get("circles"):
-        raise r.file.error(("geoFence", "circles"), "circles are not read; polygons are expected")
-    out = []
-    for i, polygon in enumerate(fence.get("polygons") or []):
-        key: Key = ("geoFence", "polygons", i)
-        if not isinstance(polygon, dict) or polygon.get("inclusion") is not True:
-            raise r.file.error(key, "an exclusion fence is not read; inclusion: true is expected")
-        corners = r.get(*key, "polygon")
-        if not isinstance(corners, list):
-            raise r.file.error(key, "a polygon without corners; a list of lat, lon is expected")
-        out.append([tuple(r.numbers((*key, "polygon", k), 2)[:2]) for k in range(len(corners))])
-    return out
-
-
-def _to_qgc(plan: Plan) -> dict[str, Any]:
-    items = []
-    for n, item in enumerate(plan.items, 1):
-        params: list[float | None] = [0.0, 0.0, 0.0, None, item.lat_deg or 0.0, item.lon_deg or 0.0, item.alt_m]
-        if item.kind in HOLD_PARAM:
-            params[HOLD_PARAM[item.kind]] = item.hold_s
-        frame = 2 if item.kind == "return" else RELATIVE
-        items.append({
-            "type": "SimpleItem", "autoContinue": True, "command": NUMBERS[item.kind], "doJumpId": n, "frame": frame,
-            "params": params, "Altitude": item.alt_m, "AltitudeMode": 1, "AMSLAltAboveTerrain": None,
-        })  # fmt: skip
-    home = [plan.home.lat_deg, plan.home.lon_deg, plan.home.alt_m] if plan.home else None
-    polygons = [{"inclusion": True, "polygon": [list(c) for c in f], "version": 1} for f in plan.fences]
-    return {
-        "fileType": "Plan", "groundStation": "QGroundControl", "version": 1,
-        "geoFence": {"circles": [], "polygons": polygons, "version": 2},
-        "rallyPoints": {"points": [], "version": 2},
-        "mission": {
-            "cruiseSpeed": plan.speed, "hoverSpeed": plan.speed, "firmwareType": 3, "vehicleType": 2, "version": 2,
-            "globalPlanAltitudeMode": 1, "plannedHomePosition": home, "items": items,
-        },
-    }  # fmt: skip
+def _given(item: PlanItem) -> dict[str, Any]:
+    """The keys of a step that say something."""
+    data: dict[str, Any] = json.loads(item.model_dump_json(exclude_defaults=True))
+    return {"kind": item.kind, **data}
 
 
 # --- GeoJSON (RFC 7946: longitude first) ---
 
 
-def _from_geojson(r: _Reader) -> dict[str, Any]:
+def _from_geojson(r: Reader) -> dict[str, Any]:
     if r.get("type") != "FeatureCollection":
         raise r.file.error(("type",), "this is no mission; type: FeatureCollection is expected")
-    out: dict[str, Any] = {"items": [], "fences": []}
-    for i in range(len(_list(r, "features"))):
+    out: dict[str, Any] = {"items": [], "fences": [], "keep_out": [], "circles": [], "rally": [], "left_out": []}
+    for i in range(len(r.list("features"))):
         key: Key = ("features", i)
         feature = r.get(*key)
         geometry = feature.get("geometry") if isinstance(feature, dict) else None
         p = feature.get("properties") if isinstance(feature, dict) else None
-        p = p if isinstance(p, dict) else {}
+        p = dict(p) if isinstance(p, dict) else {}
+        speed = p.pop("mission_speed", None)
+        if speed is not None:
+            out["speed"] = speed
         kind = geometry.get("type") if isinstance(geometry, dict) else None
-        if kind is None and p.get("kind") == "return":
-            out["items"].append({"kind": "return", **_given(p, "alt_m")})
-        elif kind is None and p.get("kind") in ("takeoff", "land"):
-            out["items"].append({"kind": p["kind"], **_given(p, "alt_m")})
+        if kind is None and p.get("kind") in get_args(Kind):
+            out["items"].append(r.item(p, key))
         elif kind == "Point":
             _geojson_point(r, key, p, out)
         elif kind == "LineString":
-            line = (*key, "geometry", "coordinates")
-            for k in range(len(r.get(*line))):
-                c = r.numbers((*line, k), 2)
-                out["items"].append(
-                    {"kind": "waypoint", "lat_deg": c[1], "lon_deg": c[0], "alt_m": c[2] if len(c) > 2 else 0.0}
-                )
+            _geojson_line(r, key, p, out)
         elif kind == "Polygon":
-            ring = (*key, "geometry", "coordinates", 0)
-            corners = [r.numbers((*ring, k), 2) for k in range(len(r.get(*ring)))]
-            out["fences"].append([(c[1], c[0]) for c in (corners[:-1] if corners[:1] == corners[-1:] else corners)])
+            _geojson_polygon(r, key, p, out)
         else:
             raise r.file.error(key, f"geometry {kind} is not read; Point, LineString and Polygon are expected")
-        if "speed" in p:
-            out["speed"] = p["speed"]
     return out
 
 
-def _given(p: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {n: p[n] for n in names if n in p}
+def _places(r: Reader, key: Key) -> list[list[float]]:
+    """Coordinates as lat, lon and, where there is one, height."""
+    coordinates = r.get(*key)
+    if not isinstance(coordinates, list):
+        raise r.file.error(key, "no list of coordinates; lon, lat pairs are expected")
+    rows = [r.numbers((*key, k), 2) for k in range(len(coordinates))]
+    if any(v is None for row in rows for v in row):
+        raise r.file.error(key, "null is no coordinate; numbers are expected")
+    return [[float(row[1] or 0.0), float(row[0] or 0.0), *(float(v or 0.0) for v in row[2:3])] for row in rows]
 
 
-def _geojson_point(r: _Reader, key: Key, p: Mapping[str, Any], out: dict[str, Any]) -> None:
-    c = r.numbers((*key, "geometry", "coordinates"), 2)
-    place = {"lat_deg": c[1], "lon_deg": c[0], "alt_m": c[2] if len(c) > 2 else 0.0}
+def _geojson_line(r: Reader, key: Key, p: dict[str, Any], out: dict[str, Any]) -> None:
+    places = _places(r, (*key, "geometry", "coordinates"))
     kind = p.get("kind", "waypoint")
-    if kind == "home":
-        out["home"] = place
-    elif kind in get_args(Kind):
-        out["items"].append({"kind": kind, **place, **_given(p, "hold_s")})
+    if kind == "waypoint":
+        more = {k: v for k, v in p.items() if k in ("speed", "hold_s")}
+        for c in places:
+            alt = c[2] if len(c) > 2 else 0.0
+            item = {"kind": "waypoint", "lat_deg": c[0], "lon_deg": c[1], "alt_m": alt, **more}
+            out["items"].append(r.item(item, key))
+    elif kind in ("survey", "corridor"):
+        laid_out = p.pop("laid_out", kind == "survey")
+        way = {"way": [[*c, 0.0][:3] for c in places]} if laid_out else {"path": [c[:2] for c in places]}
+        out["items"].append(r.item({**p, **way}, key))
     else:
-        raise r.file.error(
-            (*key, "properties"), f"kind '{kind}' is not known; home, {', '.join(get_args(Kind))} are expected"
-        )
+        raise r.file.error((*key, "properties"), f"a line of kind '{kind}'; waypoint, survey or corridor is expected")
+
+
+def _geojson_polygon(r: Reader, key: Key, p: dict[str, Any], out: dict[str, Any]) -> None:
+    corners = [c[:2] for c in _places(r, (*key, "geometry", "coordinates", 0))]
+    corners = corners[:-1] if corners[:1] == corners[-1:] else corners
+    kind = p.get("kind", "fence")
+    if kind == "fence":
+        out["fences"].append(corners)
+    elif kind == "keep_out":
+        out["keep_out"].append(corners)
+    elif kind == "survey":
+        out["items"].append(r.item({**p, "polygon": corners}, key))
+    else:
+        what = f"a polygon of kind '{kind}'; fence, keep_out or survey is expected"
+        raise r.file.error((*key, "properties"), what)
+
+
+def _geojson_point(r: Reader, key: Key, p: dict[str, Any], out: dict[str, Any]) -> None:
+    c = r.numbers((*key, "geometry", "coordinates"), 2)
+    place = {"lat_deg": c[1], "lon_deg": c[0]}
+    high = {"alt_m": (c[2] if len(c) > 2 else 0.0) or 0.0}
+    kind = p.pop("kind", "waypoint")
+    if kind == "home":
+        out["home"] = r.file.validate(Home, {**place, **high}, key)
+    elif kind == "rally":
+        out["rally"].append(r.file.validate(Rally, {**place, **high}, key))
+    elif kind == "circle":
+        out["circles"].append(r.file.validate(Circle, {**place, **p}, key))
+    elif kind in get_args(Kind):
+        out["items"].append(r.item({"kind": kind, **place, **high, **p}, key))
+    else:
+        known = f"home, rally, circle, {', '.join(get_args(Kind))}"
+        raise r.file.error((*key, "properties"), f"kind '{kind}' is not known; {known} are expected")
 
 
 def _to_geojson(plan: Plan) -> dict[str, Any]:
     features: list[dict[str, Any]] = []
 
-    def add(geometry: dict[str, Any] | None, **properties: Any) -> None:
+    def add(geometry: dict[str, Any] | None, properties: dict[str, Any]) -> None:
         features.append({"type": "Feature", "geometry": geometry, "properties": properties})
 
     def point(lat: float, lon: float, alt: float) -> dict[str, Any]:
         return {"type": "Point", "coordinates": [lon, lat, alt]}
 
-    speed = {"speed": plan.speed}
+    def ring(corners: Any) -> dict[str, Any]:
+        return {"type": "Polygon", "coordinates": [[[lon, lat] for lat, lon in [*corners, corners[0]]]]}
+
+    speed = {"mission_speed": plan.speed}
     if plan.home is not None:
-        add(point(plan.home.lat_deg, plan.home.lon_deg, plan.home.alt_m), kind="home", **speed)
+        add(point(plan.home.lat_deg, plan.home.lon_deg, plan.home.alt_m), {"kind": "home", **speed})
     for item in plan.items:
-        hold = {"hold_s": item.hold_s} if item.hold_s else {}
-        if item.lat_deg is None or item.lon_deg is None:
-            add(None, kind=item.kind, alt_m=item.alt_m, **hold, **speed)
-        else:
-            add(point(item.lat_deg, item.lon_deg, item.alt_m), kind=item.kind, **hold, **speed)
+        add(*_feature(item, point, ring))
+    if not plan.home:
+        features[0]["properties"] |= speed
     for fence in plan.fences:
-        ring = [[lon, lat] for lat, lon in [*fence, fence[0]]]
-        add({"type": "Polygon", "coordinates": [ring]}, kind="fence")
+        add(ring(fence), {"kind": "fence"})
+    for fence in plan.keep_out:
+        add(ring(fence), {"kind": "keep_out"})
+    for c in plan.circles:
+        add(point(c.lat_deg, c.lon_deg, 0.0), {"kind": "circle", "radius_m": c.radius_m, "keep": c.keep})
+    for place in plan.rally:
+        add(point(place.lat_deg, place.lon_deg, place.alt_m), {"kind": "rally"})
     return {"type": "FeatureCollection", "features": features}
+
+
+def _feature(item: PlanItem, point: Any, ring: Any) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """Geometry and properties of one step."""
+    p = _given(item)
+    if item.lat_deg is not None:
+        rest = {k: v for k, v in p.items() if k not in ("lat_deg", "lon_deg", "alt_m")}
+        return point(item.lat_deg, item.lon_deg, item.alt_m), rest
+    if item.polygon is not None:
+        return ring(p.pop("polygon")), p
+    places = item.way or item.path
+    if places is None:
+        return None, p
+    p.pop("way", None)
+    p.pop("path", None)
+    laid_out = {"laid_out": True} if item.way else {}
+    return {"type": "LineString", "coordinates": [[c[1], c[0], *c[2:]] for c in places]}, {**p, **laid_out}

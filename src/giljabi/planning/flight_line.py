@@ -29,13 +29,17 @@ class AirLimits:
 
 @dataclass(frozen=True, slots=True)
 class AirLine:
-    """Samples along the line: s (n,) m, position (n, 3) m, speed (n,) m/s, time (n,) s, yaw (n,) rad unwrapped."""
+    """Samples along the line: s (n,) m, position (n, 3) m, speed (n,) m/s, time (n,) s, yaw (n,) rad unwrapped.
+
+    marks: (m,) m along it where the points that it was made of are passed.
+    """
 
     s: Array
     position: Array
     speed: Array
     time: Array
     yaw: Array
+    marks: Array
 
     @property
     def length(self) -> float:
@@ -94,22 +98,39 @@ def flight_points(route: Route, cruise_height: float) -> tuple[Array, Array]:
     return p, v
 
 
-def build_line(points: Array, speed: Array, limits: AirLimits, corner: float, yaw0: float) -> AirLine:
-    """The line through points (m, 3) at speeds (m,) towards each; corners are cut by `corner` [m] at most."""
-    p, wanted = _rounded(points, speed, corner)
+def standing(place: Array, yaw: float) -> AirLine:
+    """A line without length."""
+    zero = np.zeros(1)
+    return AirLine(zero, np.array([place], dtype=np.float64), zero, zero, np.array([yaw]), zero)
+
+
+def build_line(  # noqa: PLR0917
+    points: Array, speed: Array, limits: AirLimits, corner: float, yaw0: float, look: Array | None = None
+) -> AirLine:
+    """The line through points (m, 3) at speeds (m,) towards each; corners are cut by `corner` [m] at most.
+
+    look: (m, 2) place that the nose points to on the way to each point; NaN: along the way.
+    """
+    if len(points) < 2:
+        return standing(points[0], yaw0)
+    p, wanted, marks = _rounded(points, speed, corner)
     s = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(p, axis=0), axis=1))])
     n = max(math.ceil(s[-1] / STEP), 2)
     grid = np.linspace(0.0, s[-1], n + 1)
     q = np.column_stack([np.interp(grid, s, c) for c in p.T])
-    cap = np.interp(grid, s, wanted)
+    cap = wanted[np.minimum(np.searchsorted(s, grid - 1e-9), len(wanted) - 1)]  # each piece its own
     v = _speeds(q, grid, np.minimum(cap, limits.speed), limits)
     time = np.concatenate([[0.0], np.cumsum(2.0 * np.diff(grid) / (v[:-1] + v[1:]))])
-    return AirLine(grid, q, v, time, _yaw(q, time, yaw0, limits.yaw_rate))
+    at = s[marks]
+    there = None
+    if look is not None and not np.all(np.isnan(look)):
+        there = look[np.minimum(np.searchsorted(at, grid, side="left"), len(points) - 1)]
+    return AirLine(grid, q, v, time, _yaw(q, time, yaw0, limits.yaw_rate, there), at)
 
 
-def _rounded(points: Array, speed: Array, corner: float) -> tuple[Array, Array]:
-    """Dense polyline with arcs at the corners, and the speed wanted at each of its points."""
-    out, v = [points[0]], [float(speed[min(1, len(speed) - 1)])]
+def _rounded(points: Array, speed: Array, corner: float) -> tuple[Array, Array, list[int]]:
+    """Dense polyline with arcs at the corners, the speed wanted at each of its points, and which stand for `points`."""
+    out, v, marks = [points[0]], [float(speed[min(1, len(speed) - 1)])], [0]
     for i in range(1, len(points) - 1):
         a, b, c = points[i - 1], points[i], points[i + 1]
         u, w = b - a, c - b
@@ -119,6 +140,7 @@ def _rounded(points: Array, speed: Array, corner: float) -> tuple[Array, Array]:
         vertical = abs(u[2]) > 0.95 or abs(w[2]) > 0.95
         sharp = half > math.radians(75.0)
         if half < 1e-3 or vertical or sharp:  # take-off and landing are not cut; a turn back is a stop
+            marks.append(len(out))
             out.append(b)
             v.append(float(speed[i]))
             continue
@@ -126,15 +148,18 @@ def _rounded(points: Array, speed: Array, corner: float) -> tuple[Array, Array]:
         r = min(corner / (1.0 / math.cos(half) - 1.0), 0.45 * min(lu, lw) / math.tan(half))
         t = r * math.tan(half)
         centre = b + (w - u) / float(np.linalg.norm(w - u)) * (r / math.cos(half))
-        for k in np.linspace(-half, half, max(int(2.0 * half * r / STEP), 4) + 1):
+        arc = np.linspace(-half, half, max(int(2.0 * half * r / STEP), 4) + 1)
+        marks.append(len(out) + len(arc) // 2)
+        for k in arc:
             middle = (b - centre) / float(np.linalg.norm(b - centre))
             side = (u + w) / float(np.linalg.norm(u + w))
             out.append(centre + r * (math.cos(k) * middle + math.sin(k) * side))
             v.append(float(min(speed[i], speed[i + 1])))
         assert t < min(lu, lw)
+    marks.append(len(out))
     out.append(points[-1])
     v.append(float(speed[-1]))
-    return np.array(out), np.array(v)
+    return np.array(out), np.array(v), marks
 
 
 def _speeds(q: Array, s: Array, cap: Array, limits: AirLimits) -> Array:
@@ -157,13 +182,15 @@ def _speeds(q: Array, s: Array, cap: Array, limits: AirLimits) -> Array:
     return np.maximum(v, SLOWEST)
 
 
-def _yaw(q: Array, time: Array, yaw0: float, rate: float) -> Array:
-    """The nose points along the way, turned no faster than rate; straight up and down it stays."""
+def _yaw(q: Array, time: Array, yaw0: float, rate: float, look: Array | None = None) -> Array:
+    """The nose points along the way, or where it shall look, turned no faster than rate; up and down it stays."""
     d = np.diff(q, axis=0)
     yaw = np.full(len(q), yaw0)
     level = np.hypot(d[:, 0], d[:, 1]) > 0.3 * np.linalg.norm(d, axis=1)
     for i in range(1, len(q)):
         target = math.atan2(d[i - 1, 1], d[i - 1, 0]) if level[i - 1] else yaw[i - 1]
+        if look is not None and not math.isnan(look[i, 0]):
+            target = math.atan2(look[i, 1] - q[i, 1], look[i, 0] - q[i, 0])
         turn = math.remainder(target - yaw[i - 1], 2.0 * math.pi)
         most = 0.7 * rate * (time[i] - time[i - 1])
         yaw[i] = yaw[i - 1] + min(max(turn, -most), most)

@@ -1,6 +1,7 @@
-"""A planner for vehicles that hover: take-off, a route in three dimensions within limits, landing; pause and resume.
+"""A planner for vehicles that hover: missions and routes in three dimensions within limits.
 
-The plan is a line with its fastest speeds, walked through by a clock that waits for the vehicle and can be stopped.
+The executor of `giljabi.missions` says which leg is flown from one rest to the next. The plan is a line along that leg
+with its fastest speeds, walked through by a clock that waits for the vehicle and can be stopped.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import math
 import numpy as np
 from pydantic import Field
 
+from giljabi.missions.course import Course, check_flight, course_of_route
+from giljabi.missions.executor import Executor, Reaction
 from giljabi.planning.flight_line import AirLimits, AirLine, build_line, flight_points
 from giljabi.platform import Platform
 from giljabi.steps import PlanResult
@@ -18,6 +21,8 @@ from giljabi.yaml_file import Strict
 
 DT = 0.1  # s between rows of a trajectory
 STILL = 1e-3  # rate of the plan's clock that counts as stopped
+ALIGNED = 0.15  # rad by which the nose may miss a yaw that is asked for
+YAW_SHARE = 0.7  # of the greatest yaw rate, in turns on the spot
 
 
 class FlightRouteOptions(Strict):
@@ -30,10 +35,11 @@ class FlightRouteOptions(Strict):
     cruise_height: float = Field(default=10.0, gt=0, description="m, for routes that give no heights")
     lead_m: float = Field(default=4.0, gt=0, description="the plan waits when the vehicle is so far behind it")
     arrival_m: float = Field(default=1.0, gt=0)
+    return_height: float = Field(default=15.0, gt=0, description="m above home, least height of a return")
 
 
 class FlightRoutePlanner:
-    """steps.Planner."""
+    """steps.MissionPlanner."""
 
     def __init__(self, platform: Platform, options: FlightRouteOptions | None = None) -> None:
         """options: in place of the platform file's, for a planner that flies its own ways to this one's line."""
@@ -44,28 +50,61 @@ class FlightRoutePlanner:
             m.yaw_rate_max,
         )  # fmt: skip
         self._times: Array = np.asarray(DT * np.arange(round(o.horizon_s / DT) + 1), dtype=np.float64)
-        self._route: Route | None = None
+        self.executor = Executor(o.return_height)
         self._line: AirLine | None = None
-        self._phase = MissionPhase.IDLE
+        self._version = -1  # of the executor's leg that the line is made of
         self._t = 0.0  # of the plan's clock [s]
         self._rate = 0.0  # of the plan's clock, 0..1
         self._s = 0.0  # the vehicle's place on the line [m]
+        self._yaw: float | None = None  # of a turn on the spot at the line's end [rad]
+        self._total = 0.0  # length of the mission [m]
         self._last: float | None = None
 
+    # --- what people and failsafes ask for ---
+
     def set_route(self, route: Route) -> None:
-        """Replaces the route; the mission goes back to idle."""
-        self._route, self._line, self._phase = route, None, MissionPhase.IDLE
-        self._t = self._rate = self._s = 0.0
+        """Replaces the mission by a route; it goes back to idle."""
+        points, speed = flight_points(route, self._o.cruise_height)
+        first = 1 if len(points) > 1 and abs(points[0][2]) < 1e-6 else 0  # the ground where it stands
+        self.executor.replace(course_of_route(points[first:], speed[first:]))
+        self._line = None
 
-    def start(self) -> None:
-        """Begins or resumes the route."""
-        if self._route is not None and self._phase in (MissionPhase.IDLE, MissionPhase.PAUSED):
-            self._phase = MissionPhase.RUNNING
+    def set_mission(self, course: Course) -> str:
+        """Another mission, also in flight; says where it goes on. Raises BadInputError and flies the old one on."""
+        check_flight(course)
+        if self.executor.phase is MissionPhase.IDLE:
+            self._line = None
+        return self.executor.load(course)
 
-    def pause(self) -> None:
-        """Brings the vehicle to a stop on its route until start()."""
-        if self._phase is MissionPhase.RUNNING:
-            self._phase = MissionPhase.PAUSED
+    def start(self) -> str:
+        """Begins, or goes on; raises BadInputError saying why not."""
+        return self.executor.start()
+
+    def pause(self) -> str:
+        """Brings the vehicle to a stop on its way until start()."""
+        return self.executor.pause()
+
+    def skip(self, step: int | None = None) -> str:
+        """Goes to a step of the mission, counted from 0; None: the next one."""
+        return self.executor.skip(step)
+
+    def return_home(self) -> str:
+        """Flies to home or the nearest rally point, and lands there."""
+        return self.executor.return_home()
+
+    def land(self) -> str:
+        """Lands where it is."""
+        return self.executor.land()
+
+    def demand(self, reaction: Reaction, why: str) -> None:
+        """What failsafes ask for now."""
+        self.executor.demand(reaction, why)
+
+    def armed(self, armed: bool) -> None:
+        """Whether the guard is armed; a vehicle that is not stands on the ground."""
+        self.executor.grounded = not armed
+
+    # --- one step ---
 
     @property
     def line(self) -> AirLine | None:
@@ -87,35 +126,79 @@ class FlightRoutePlanner:
         """The plan from now on; None before start, and when it is over."""
         dt = 0.0 if self._last is None else min(max(now - self._last, 0.0), 1.0)
         self._last = now
-        if self._route is None or self._phase is MissionPhase.IDLE:
+        mission = self.executor
+        mission.seen(odom.position)
+        if mission.course is None or mission.phase is MissionPhase.IDLE:
+            self._line = None
             return PlanResult(None, MissionState(now, MissionPhase.IDLE, 0.0, 0.0, 0.0, "waits for its start"))
-        if self._line is None:
-            points, speed = flight_points(self._route, self._o.cruise_height)
-            self._line = build_line(points, speed, self._limits, self._o.corner_m, odom.yaw)
-        line = self._line
+        line = self._newest_line(odom)
         reach = self._limits.speed * max(dt, DT) * 3.0 + self._o.lead_m
         expected = float(np.interp(self._t, line.time, line.s))
         self._s = line.nearest(odom.position, self._s, reach, expected)
+        if self._version == mission.version:
+            mission.passed(int(np.searchsorted(line.marks, self._s - 1e-6)))
         self._walk(line, dt)
         place, _, _ = line.at(np.array([self._t]))
         beside = float(np.linalg.norm(odom.position - line.position[int(np.searchsorted(line.s, self._s))]))
-        to_go = line.length - self._s
-        if self._phase is MissionPhase.RUNNING and self._t >= line.duration and self._there(odom, line):
-            self._phase = MissionPhase.ARRIVED
-        note = self._note(float(np.linalg.norm(odom.position - place[0])))
-        state = MissionState(now, self._phase, self._s / line.length, to_go, beside, note)
-        if self._phase is MissionPhase.ARRIVED:
-            return PlanResult(None, state)
-        return PlanResult(self._trajectory(now, line), state)
+        to_go = line.length - self._s + mission.left_beyond
+        aligned = self._turn(odom, line, dt)
+        if self._at_end(line) and self._there(odom, line):
+            mission.rests(dt, aligned)
+        note = self._note(float(np.linalg.norm(odom.position - place[0])), aligned)
+        done = mission.phase is MissionPhase.ARRIVED
+        to_go = 0.0 if done or not math.isfinite(to_go) else to_go
+        progress = 1.0 if done else min(max(1.0 - to_go / max(self._total, 1e-6), 0.0), 1.0)
+        state = MissionState(now, mission.phase, progress, to_go, beside, note)
+        return PlanResult(None if done else self._trajectory(now, line), state)
+
+    def _newest_line(self, odom: Odometry) -> AirLine:
+        """The line of the executor's leg; another leg begins when the vehicle rests."""
+        mission = self.executor
+        if self._line is not None and (self._version == mission.version or not self._still(self._line)):
+            return self._line
+        place, yaw = odom.position, odom.yaw
+        if self._line is not None:
+            row, _, along = self._line.at(np.array([self._t]))
+            if float(np.linalg.norm(odom.position - row[0])) < self._o.lead_m:  # else somebody led it off the line
+                place = row[0]
+            yaw = float(along[0]) if self._yaw is None else self._yaw
+        leg = mission.leg(place)
+        line = build_line(leg.points, leg.speed, self._limits, self._o.corner_m, yaw, leg.look)
+        self._line, self._version, self._yaw = line, mission.version, None
+        self._t = self._s = self._rate = 0.0
+        if mission.step == 0:
+            self._total = line.length + leg.left
+        return line
+
+    def _still(self, line: AirLine) -> bool:
+        return self._rate < STILL or self._t >= line.duration
+
+    def _at_end(self, line: AirLine) -> bool:
+        going = self.executor.phase is MissionPhase.RUNNING and self._version == self.executor.version
+        return going and self._t >= line.duration
 
     def _there(self, odom: Odometry, line: AirLine) -> bool:
         end = line.position[-1]
         level = math.hypot(odom.position[0] - end[0], odom.position[1] - end[1])
         return level <= self._o.arrival_m and abs(float(odom.position[2] - end[2])) <= self._o.arrival_m
 
+    def _turn(self, odom: Odometry, line: AirLine, dt: float) -> bool:
+        """Moves the yaw of a hold on; whether the nose points there."""
+        holds = self.executor.holds
+        if holds is None or holds.yaw is None:
+            return True
+        if self._at_end(line):
+            yaw = float(line.yaw[-1]) if self._yaw is None else self._yaw
+            self._yaw = self._turned(yaw, holds.yaw, dt)
+        return abs(math.remainder(holds.yaw - odom.yaw, 2.0 * math.pi)) < ALIGNED
+
+    def _turned(self, yaw: float, wanted: float, dt: float) -> float:
+        most = YAW_SHARE * self._limits.yaw_rate * dt
+        return yaw + min(max(math.remainder(wanted - yaw, 2.0 * math.pi), -most), most)
+
     def _target(self, line: AirLine) -> float:
         """Rate that the plan's clock should have: it waits for a vehicle that has fallen behind."""
-        if self._phase is not MissionPhase.RUNNING:
+        if self.executor.phase is not MissionPhase.RUNNING or self._version != self.executor.version:
             return 0.0
         ahead = float(np.interp(self._t, line.time, line.s)) - self._s
         return min(max(2.0 * (1.0 - ahead / self._o.lead_m), 0.0), 1.0)
@@ -140,13 +223,19 @@ class FlightRoutePlanner:
             t += rate * DT
         position, velocity, yaw = line.at(clock)
         velocity = velocity * rates[:, None]
+        holds = self.executor.holds
+        if self._yaw is not None and holds is not None and holds.yaw is not None:
+            yaw = np.array([self._turned(self._yaw, holds.yaw, float(t)) for t in self._times])
         yaw_rate = np.gradient(yaw, self._times)
         status = "stop" if target < STILL else "converged"
         return Trajectory(now, self._times, position, yaw, velocity, yaw_rate, status)
 
-    def _note(self, behind: float) -> str:
-        if self._phase is MissionPhase.PAUSED:
+    def _note(self, behind: float, aligned: bool) -> str:
+        mission = self.executor
+        if mission.phase is MissionPhase.PAUSED:
             return "paused" if self._rate < STILL else "stopping"
-        if self._phase is MissionPhase.ARRIVED:
+        if mission.phase is MissionPhase.ARRIVED:
             return "arrived"
-        return f"waits for the vehicle, {behind:.1f} m behind" if self._rate < 0.2 else "following"
+        if self._line is not None and self._at_end(self._line):
+            return mission.holding(aligned)
+        return f"waits for the vehicle, {behind:.1f} m behind" if self._rate < 0.2 and behind > 1.0 else mission.note()
