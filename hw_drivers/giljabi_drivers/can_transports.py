@@ -23,7 +23,6 @@ from giljabi_drivers.can_state import ACTIVE, ERROR, BusState
 from giljabi_drivers.contract import Received
 from giljabi_drivers.transport_base import (
     FIRST_RETRY_S,
-    LAST_RETRY_S,
     MAX_READS,
     Framing,
     SocketTransport,
@@ -44,6 +43,7 @@ STAMPS = 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6
 MAX_FILTERS = 512  # CAN_RAW_FILTER_MAX
 EFF, RTR = 1 << 31, 1 << 30
 PROOF_S = 1.0  # frames heard so long after the controller went off prove that it is back
+LAST_RESTART_S = 5.0  # longest pause between two tries to start a controller again
 
 
 class CanTransport(Transport):
@@ -107,7 +107,7 @@ class CanTransport(Transport):
             self._off_since, self._restart_wait, self._restart_words = now, FIRST_RETRY_S, ""
             self._restart_at = now + self._restart_wait
         if self.bus.off and now >= self._restart_at:
-            self._restart_wait = min(2.0 * self._restart_wait, LAST_RETRY_S)
+            self._restart_wait = min(2.0 * self._restart_wait, LAST_RESTART_S)
             self._restart_at = now + self._restart_wait
             try:
                 turned = self._restart() and self.bus.set(ACTIVE)

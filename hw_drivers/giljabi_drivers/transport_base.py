@@ -15,7 +15,7 @@ from giljabi_drivers.contract import Received
 
 Framing = Literal["raw", "socketcan", "can_msgpack", "slcan"]
 LOOPBACK = "127.0.0.1"
-FIRST_RETRY_S, LAST_RETRY_S = 0.1, 5.0
+FIRST_RETRY_S, LAST_RETRY_S = 0.1, 1.0
 CHUNK = 65536
 MAX_READS = 4096  # per read(): a flood must not hold up the caller
 EXAMPLES = (
