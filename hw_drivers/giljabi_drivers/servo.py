@@ -36,6 +36,8 @@ class Seen:
     retry_at: float = -math.inf
     registers: dict[str, int] = field(default_factory=dict)  # by the housekeeping
     asked: bool = False  # once
+    torque: bool = False  # as the guard wants it
+    old_look: bool = False  # the look under way began before that changed
 
 
 class ServoDriver:
@@ -161,6 +163,7 @@ class ServoDriver:
         self._line = line
 
     def _ask(self, now: float) -> None:
+        self._watch_torque()
         self._runner.step(now)
         if self._runner.busy:
             return
@@ -195,7 +198,19 @@ class ServoDriver:
                 self.chain.polling(True)
         elif s.registers.get("bus_watchdog") == TRIPPED and not self.chain.joint(self._current)["torque"]:
             s.problem, s.retry_at = "its bus watchdog has tripped", now  # nobody drives it: it is set again
+        if s.old_look:
+            s.registers.pop("torque_enable", None)
+            s.old_look = False
         self._current = -1
+
+    def _watch_torque(self) -> None:
+        """What a servo said of its torque before the guard gave or took it says nothing about it now."""
+        for k, s in enumerate(self._seen):
+            torque = bool(self.chain.joint(k)["torque"])
+            if torque != s.torque:
+                s.torque = torque
+                s.registers.pop("torque_enable", None)
+                s.old_look = self._current == k
 
     def _watch_returns(self) -> None:
         """A servo that was away may have lost its power, and with it what it was told at its start."""

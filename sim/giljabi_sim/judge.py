@@ -94,6 +94,8 @@ class Judge:
     _asserts: list[_AssertState] = field(default_factory=list)
     _radius: float = 0.0
     _flies: bool = False
+    _moving: float = MOVING
+    _still: float = STANDSTILL
     _floor: float = 0.0
     _lands: list[Any] = field(default_factory=list)
     _fences: list[Any] = field(default_factory=list)
@@ -117,6 +119,8 @@ class Judge:
         self.s = 0.0 if self.world.route.closed else self.world.line.project(own.x, own.y).s
         self._flies = bool(np.any(self.world.route.points[:, 2] != 0.0))
         self._floor = own.z  # where it stood, height 0 of the route
+        top = scenario.platform.model.limits.speed_max
+        self._moving, self._still = min(MOVING, 0.25 * top), min(STANDSTILL, 0.1 * top)
         self._lands = [np.array(p.points) for p in m.world.polygons if p.kind == "land"]
         self._fences = [(f, _edge(f)) for f in (*scenario.platform.fences, *scenario.fences)]
 
@@ -133,7 +137,7 @@ class Judge:
         if self._last is not None:
             self.path += math.hypot(own.x - self._last[0], own.y - self._last[1])
         self._last = (own.x, own.y)
-        if own.speed > MOVING:
+        if own.speed > self._moving:
             self._moved = True
         if self._moved:
             self._square += place.offset**2
@@ -159,6 +163,8 @@ class Judge:
         if distance <= 0.0:
             return "collision"
         corners = own.corners
+        if own.fallen:
+            return "fall"
         if any(polygon_distance(corners, land) <= 0.0 for land in self._lands):
             return "aground"
         height = own.z - self._floor
@@ -173,7 +179,7 @@ class Judge:
             return "arrived"
         if t >= self.world.scenario.model.duration_s - 1e-9:
             return "timeout"
-        if self._moved and math.hypot(own.speed, own.vz) < STANDSTILL:
+        if self._moved and math.hypot(own.speed, own.vz) < self._still:
             self._still_since = t if self._still_since is None else self._still_since
             if t - self._still_since >= PATIENCE:
                 return "stopped"

@@ -15,6 +15,7 @@ class Environment(Protocol):
     wind_up: float  # m/s
     current: tuple[float, float]  # m/s towards east, north
     friction: float
+    push: tuple[float, float]  # N towards east, north, on the body
 
 
 def build_plant(platform: Platform, cls: Callable[[dict[str, float]], Any]) -> Any:

@@ -117,6 +117,14 @@ class Current(Strict):
     to_deg: float = Field(default=0.0, description="compass direction it runs to")
 
 
+class Push(Strict):
+    """A force on a walker's body for a moment."""
+
+    at: float = Field(ge=0, description="s")
+    duration: float = Field(default=0.1, gt=0, le=5, description="s")
+    force: Point = Field(description="N towards east, north")
+
+
 class World(Strict):
     """What surrounds the vehicle."""
 
@@ -126,6 +134,7 @@ class World(Strict):
     wind: Wind = Field(default_factory=Wind)
     current: Current = Field(default_factory=Current)
     friction: float = Field(default=1.0, gt=0, le=1.5, description="of the road, 1 is dry")
+    pushes: list[Push] = Field(default_factory=list)
 
 
 class Parked(Strict):

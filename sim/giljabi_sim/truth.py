@@ -68,6 +68,8 @@ class Own(Body):
     pitch: float = 0.0  # rad, nose down positive
     rates: tuple[float, float, float] = (0.0, 0.0, 0.0)  # rad/s body, of a vehicle that flies
     specific_force: tuple[float, float, float] = (0.0, 0.0, 9.81)  # m/s^2 body, of a vehicle that flies
+    felt: bool = False  # rates and specific_force are those at the inertial sensor, in its axes
+    fallen: bool = False  # lies on the ground and should not
 
     @property
     def quaternion(self) -> tuple[float, float, float, float]:

@@ -109,10 +109,20 @@ class CarVehicle:
         )  # fmt: skip
 
 
+def _walker(platform: Platform, start: Start) -> Vehicle:
+    try:
+        from giljabi_sim.humanoid.vehicle import WalkerVehicle
+    except ImportError:
+        what = "MuJoCo cannot be imported; pip install 'giljabi[humanoid]'"
+        raise platform.error(("simulation", "plant"), what) from None
+    return WalkerVehicle(platform, start)
+
+
 VEHICLES: dict[str, Callable[[Platform, Start], Vehicle]] = {
     "ship": ShipVehicle,
     "car": CarVehicle,
     "quadrotor": QuadrotorVehicle,
+    "walker": _walker,
 }
 
 

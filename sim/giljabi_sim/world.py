@@ -54,6 +54,8 @@ class World:
         to = math.radians(m.world.current.to_deg)
         self.current = (m.world.current.speed * math.sin(to), m.world.current.speed * math.cos(to))
         self.friction = m.world.friction
+        self._pushes = m.world.pushes
+        self.push = (0.0, 0.0)
         self._look()
 
     def _look(self) -> None:
@@ -82,6 +84,10 @@ class World:
                 air = math.hypot(vx - self.wind[0], vy - self.wind[1], own.vz - self.wind_up)
                 east, north, self.wind_up = self._dryden.at(now - span * (n - i) / n, own.z, air).tolist()
                 self.wind = (self.wind[0] + east, self.wind[1] + north)
+            if self._pushes:
+                t = now - span * (n - i) / n - self._begin
+                on = [p.force for p in self._pushes if p.at <= t < p.at + p.duration]
+                self.push = (sum(f[0] for f in on), sum(f[1] for f in on))
             self.vehicle.step(self, span / n)
         self.t = self.faults.t = now - self._begin
         self._look()

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from giljabi.fence import Fence, FenceModel
 from giljabi.topics import TOPICS, Topic
@@ -22,6 +22,15 @@ SLOT_OF_UNIT: dict[str, Slot] = {
     "rad": "position", "m": "position", "1": "position", "rad/s": "velocity", "m/s": "velocity", "m/s^2": "effort",
     "N": "effort", "N*m": "effort",
 }  # fmt: skip
+
+
+def left_out(*names: str) -> Any:
+    """A schema's extra: keys that a file may leave to its robot or its fast loop; `fill_in` puts them there."""
+
+    def change(schema: dict[str, Any]) -> None:
+        schema["required"] = [n for n in schema["required"] if n not in names]
+
+    return change
 
 
 class Model(Strict):
@@ -132,6 +141,7 @@ class Step(Strict):
 class Steps(Strict):
     """The four steps of the stack."""
 
+    model_config = ConfigDict(json_schema_extra=left_out("estimator", "controller"))
     estimator: Step
     tracker: Step
     planner: Step
@@ -170,8 +180,29 @@ class Guard(Strict):
 class MinimumRisk(Strict):
     """What the stack does when it must give up its goal."""
 
-    manoeuvre: Literal["stop"]  # plan to standstill inside the limits, then hold
+    manoeuvre: Literal["stop", "sit"]  # plan to standstill inside the limits, then hold; sit: then down, softly
     within_s: float = Field(gt=0, description="time until standstill that the platform promises")
+
+
+class Robot(Strict):
+    """A robot whose joints another file describes: they become actuators, and joints of the driver's servos."""
+
+    file: str = Field(description="a name in config/robots, or a path relative to this file")
+    driver: str = Field(description="that its servos hang on")
+    sit_s: float = Field(default=1.5, gt=0, description="s that the safe output takes from standing to sitting")
+    release_s: float | None = Field(
+        default=None, gt=0, description="instead: the safe output holds so long, then takes the torque away"
+    )
+
+
+class FastLoop(Strict):
+    """Estimate and control in one chain beside the guard, in place of `steps.estimator` and `steps.controller`."""
+
+    model_config = ConfigDict(json_schema_extra=left_out("rate_hz"))
+    kind: str
+    trigger: str = Field(description="driver whose samples run it")
+    rate_hz: float = Field(gt=0, le=1000, description="the robot file's when it is left out")
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class TopicOverride(Strict):
@@ -184,6 +215,7 @@ class TopicOverride(Strict):
 class PlatformModel(Strict):
     """The whole file."""
 
+    model_config = ConfigDict(json_schema_extra=left_out("actuators"))
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     description: str
     model: Model
@@ -192,7 +224,9 @@ class PlatformModel(Strict):
     actuators: dict[str, Actuator] = Field(min_length=1)
     sensors: dict[str, Sensor] = Field(min_length=1)
     drivers: dict[str, Device] = Field(min_length=1)
-    steps: Steps
+    robot: Robot | None = None
+    steps: Steps = Field(description="with a fast_loop: tracker and planner only")
+    fast_loop: FastLoop | None = None
     guard: Guard
     minimum_risk: MinimumRisk
     fences: list[FenceModel] = Field(
@@ -223,6 +257,9 @@ class Platform:
                     known = ", ".join(m.drivers)
                     what = f"no driver is called '{part.driver}'; known are {known}"
                     raise self.error((group, name, "driver"), what)
+        if m.fast_loop is not None and m.fast_loop.trigger not in m.drivers:
+            what = f"no driver is called '{m.fast_loop.trigger}'; known are {', '.join(m.drivers)}"
+            raise self.error(("fast_loop", "trigger"), what)
         known_topics = [t.name for t in TOPICS]
         for name in m.topics:
             if name not in known_topics:
@@ -303,4 +340,23 @@ def find_platform(name_or_path: str | os.PathLike[str]) -> Path:
 def load_platform(name_or_path: str | os.PathLike[str]) -> Platform:
     """Reads and validates a platform file; raises BadInputError `file:line: what; what is expected`."""
     file = YamlFile(find_platform(name_or_path))
+    fill_in(file)
     return Platform(file, file.validate(PlatformModel))
+
+
+def fill_in(file: YamlFile) -> None:
+    """What the file leaves to a robot's file and to its fast loop; raises BadInputError with file:line."""
+    data = file.data
+    if not isinstance(data, dict):
+        return
+    if "robot" in data:
+        from giljabi.walking.robot import fill_in_robot
+
+        fill_in_robot(file, file.validate(Robot, data["robot"], ("robot",)))
+    if "fast_loop" in data:
+        loop = file.validate(FastLoop, data["fast_loop"], ("fast_loop",))
+        steps: Any = data.get("steps")
+        for step in ("estimator", "controller") if isinstance(steps, dict) else ():
+            if step in steps:
+                raise file.error(("steps", step), f"the fast loop is the {step}; one of the two is expected")
+            steps[step] = {"kind": loop.kind, "rate_hz": loop.rate_hz}

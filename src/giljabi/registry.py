@@ -1,8 +1,8 @@
 """Steps and drivers by the name a platform file gives; other packages add theirs through entry points.
 
-Entry point groups: `giljabi.estimators`, `giljabi.trackers`, `giljabi.planners`, `giljabi.controllers` and
-`giljabi.drivers`.
-An estimator, tracker, planner or controller is a callable `(platform: Platform) -> step`; a driver is
+Entry point groups: `giljabi.estimators`, `giljabi.trackers`, `giljabi.planners`, `giljabi.controllers`,
+`giljabi.fast_loops` and `giljabi.drivers`.
+An estimator, tracker, planner, controller or fast loop is a callable `(platform: Platform) -> step`; a driver is
 `(platform: Platform, name: str) -> Driver`. A kind may also be `module:name`, or `file.py:name` with a file beside the
 platform file; either runs that code.
 """
@@ -29,7 +29,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "planners": {
         "flight_route": "giljabi.planning.flight_route:FlightRoutePlanner",
         "ocp_route": "giljabi.planning.ocp_route:OcpRoutePlanner",
+        "walk_route": "giljabi.planning.walk_route:WalkRoutePlanner",
     },
+    "fast_loops": {"walking": "giljabi.walking.fast_loop:WalkingLoop"},
     "controllers": {
         "flight_rotors": "giljabi.control.flight_rotors:RotorController",
         "flight_velocity": "giljabi.control.flight_velocity:FlightVelocityController",
@@ -104,6 +106,12 @@ def build_step(platform: Platform, step: str) -> Any:
     """The estimator, tracker, planner or controller that the platform file names."""
     kind = getattr(platform.model.steps, step).kind
     return factory(platform, step + "s", kind, "steps", step)(platform)
+
+
+def build_fast_loop(platform: Platform) -> Any:
+    """The fast loop that the platform file names; None where it has none."""
+    loop = platform.model.fast_loop
+    return None if loop is None else factory(platform, "fast_loops", loop.kind, "fast_loop")(platform)
 
 
 def build_driver(platform: Platform, name: str) -> Any:

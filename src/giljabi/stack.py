@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from giljabi.fence import FenceLike, as_fences
 from giljabi.platform import Platform
-from giljabi.registry import build_driver, build_step
+from giljabi.registry import build_driver, build_fast_loop, build_step
 from giljabi.safety.guard import build_guard, feedback_slots
 from giljabi.safety.hold import DegradedHold
 from giljabi.safety.supervisor import RATE_HZ, Supervisor, SupervisorInputs
-from giljabi.steps import Controller, Estimator, Planner, Tracker, plan_inside
+from giljabi.steps import Controller, Estimator, FastLoop, Planner, Tracker, plan_inside
 from giljabi.types import (
     ActuatorCommand,
     Detections,
@@ -35,6 +35,8 @@ from giljabi.types import (
 if TYPE_CHECKING:
     from giljabi_drivers.contract import Driver, Received
     from giljabi_drivers.transport_base import Framing
+
+FAST_TICKS = 4  # within a period of the guard: replies of a bus come, and are thought about, between two of its ticks
 
 
 class Periodic:
@@ -100,11 +102,12 @@ class Stack:
         self.guard = build_guard(platform, tables)
         self._slots = feedback_slots(platform)
         self._hold = DegradedHold()
-        self.estimator: Estimator = build_step(platform, "estimator")
+        self.fast: FastLoop | None = build_fast_loop(platform)
+        self.estimator: Estimator | FastLoop = self.fast or build_step(platform, "estimator")
         self.tracker: Tracker = build_step(platform, "tracker")
         self.planner: Planner = build_step(platform, "planner")
         plan_inside(self.planner, platform, ())
-        self.controller: Controller = build_step(platform, "controller")
+        self.controller: Controller | None = None if self.fast else build_step(platform, "controller")
         self.supervisor = Supervisor(platform)
         self.latest = Latest()
         self.stalled: frozenset[str] = frozenset()  # steps that are not called: what a dead process looks like
@@ -118,11 +121,10 @@ class Stack:
 
     @property
     def base_rate_hz(self) -> float:
-        """The rate `step` wants: the fastest of its parts."""
-        steps = self.platform.model.steps
-        return float(
-            max(self.platform.model.guard.rate_hz, *(getattr(steps, n).rate_hz for n in type(steps).model_fields))
-        )
+        """The rate `step` wants: the fastest of its parts; with a fast loop several ticks a turn of its bus."""
+        steps, guard = self.platform.model.steps, self.platform.model.guard.rate_hz
+        turns = FAST_TICKS * guard if self.fast else guard
+        return float(max(turns, *(getattr(steps, n).rate_hz for n in type(steps).model_fields)))
 
     # --- what an operator does ---
 
@@ -166,6 +168,7 @@ class Stack:
         """Bytes that arrived since the last tick, by driver, in; (driver, bytes) due on the wire out."""
         out: list[tuple[str, bytes]] = []
         self._decode(now, received, out)
+        self._run_fast(now)
         self._estimate(now)
         self._track(now)
         self._plan(now)
@@ -177,10 +180,10 @@ class Stack:
 
     def _tell_drivers(self, now: float) -> None:
         """Drivers whose device has an authority of its own follow the guard, or make it disarm."""
-        if not self._followers:
+        if not self._followers and not self.fast:
             return
         state, output = self.guard.state(now), self.guard.output()
-        for driver in self._followers:
+        for driver in (*self._followers, *((self.fast,) if self.fast else ())):
             reason = driver.guard_says(state, output)
             if reason and state.armed:
                 self.guard.disarm(now, reason)
@@ -201,13 +204,29 @@ class Stack:
                 self.guard.joints(now, sample, self._slots)
             self._samples.append(sample)
 
+    def _run_fast(self, now: float) -> None:
+        """Estimate and control in one, where the platform has a fast loop; it runs when its device has spoken."""
+        if self.fast is None or not self._samples or self.stalled & {"estimator", "controller"}:
+            return
+        samples, self._samples = self._samples, []
+        result = self.fast.step(now, samples, self.guard.state(now))
+        if result is None:
+            return
+        if result.odom is not None:
+            self._take_odom(now, result.odom)
+        self.latest.command = result.command
+        if result.command is not None:
+            self.guard.submit(result.command.source, result.command.t, now, result.command.values)
+
     def _estimate(self, now: float) -> None:
-        if not self._due("estimator", now):
+        if self.fast is not None or not self._due("estimator", now):
             return
-        odom = self.estimator.step(now, self._samples)
+        odom = cast(Estimator, self.estimator).step(now, self._samples)
         self._samples = []
-        if odom is None:
-            return
+        if odom is not None:
+            self._take_odom(now, odom)
+
+    def _take_odom(self, now: float, odom: Odometry) -> None:
         self.latest.odom = odom
         self._odometry.append(odom)
         self.guard.odometry(now, odom)
@@ -223,9 +242,11 @@ class Stack:
             return
         result = self.planner.step(now, self.latest.odom, self.latest.tracks)
         self.latest.trajectory, self.latest.mission = result.trajectory, result.mission
+        if self.fast is not None:
+            self.fast.follow(result.trajectory)
 
     def _control(self, now: float) -> None:
-        if self.latest.odom is None or not self._due("controller", now):
+        if self.controller is None or self.latest.odom is None or not self._due("controller", now):
             return
         command = self.controller.step(
             now, self.latest.odom, self.latest.joints, self.latest.trajectory, self.guard.output()

@@ -20,6 +20,7 @@ from giljabi.types import (
     Origin,
     Route,
     Sample,
+    StackState,
     Tracks,
     Trajectory,
 )
@@ -133,3 +134,47 @@ class Controller(Protocol):
         last_output: Mapping[str, float],
     ) -> ActuatorCommand | None:
         """last_output: what the guard put on the wire last; None when there is nothing safe to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyVelocity:
+    """A velocity that somebody asks for: m/s forward and to the left, rad/s to the left."""
+
+    forward: float
+    left: float
+    turn: float
+
+
+@dataclass(frozen=True, slots=True)
+class FastResult:
+    """One run of a fast loop."""
+
+    command: ActuatorCommand | None  # None when there is nothing safe to say
+    odom: Odometry | None
+
+
+class FastLoop(Protocol):
+    """Samples in, odometry and commands out, in one call, in the drivers' process: between two turns of a bus.
+
+    Only `step` is called at each turn; plans and commands enter as the newest value.
+    """
+
+    origin: Origin | None  # of map; it begins where the vehicle is, so any will do
+
+    def step(self, now: float, samples: Sequence[Sample], state: StackState) -> FastResult | None:
+        """samples: all of the drivers' since the last call; None when the ones that run it are not among them."""
+
+    def follow(self, trajectory: Trajectory | None) -> None:
+        """The planner's newest; None: nothing to follow."""
+
+    def steer(self, now: float, velocity: BodyVelocity) -> None:
+        """A person's or another program's: it leads over the planner from now on, and is a stop when it grows old."""
+
+    def release(self) -> None:
+        """Whoever steered gives the lead back to the planner."""
+
+    def guard_says(self, state: StackState, output: Mapping[str, float]) -> str:
+        """Why the guard must disarm, or an empty text."""
+
+    def health(self, now: float) -> Mapping[str, str]:
+        """Open problems by name; empty when it may be armed."""

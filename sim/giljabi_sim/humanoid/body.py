@@ -50,28 +50,21 @@ class SimulatedBody:
     def __init__(self, file: WalkerFile, world: World, seed: int) -> None:
         self.file, self.world = file, world
         w = file.walker
-        self.model = _model(file, world)
+        self.model = build_model(file, world.ground)
         self.data = mujoco.MjData(self.model)
         m = self.model
         self._rng = np.random.default_rng(seed)
         joints = [m.joint(j).id for j in w.joints]
         self._qpos = np.array([m.jnt_qposadr[j] for j in joints])
         self._base = m.body(w.base).id
-        self._ctrl = np.array([_actuator(m, j, file) for j in joints])
-        self._set_gains()
-        self._gyro, self._accelerometer = (_sensor(m, kind, w.imu.site, file) for kind in ("GYRO", "ACCELEROMETER"))
+        self._ctrl = np.array([actuator_of(m, j, file) for j in joints])
+        set_gains(m, file, self._ctrl, world.servos.gain_factor)
+        self._gyro, self._accelerometer = (sensor_at(m, kind, w.imu.site, file) for kind in ("GYRO", "ACCELEROMETER"))
         self.servos = ServoLine(file, self._rng, world.servos, world.position_noise)
         self._bias = [self._rng.normal(0.0, s, 3) for s in (world.gyro_bias, world.acceleration_bias)]
         self._soles = [m.body(f.body).id for f in (w.left_foot, w.right_foot)]
         self._feet = (w.left_foot, w.right_foot)
         self._heard = 0.0  # s, when the last positions were there
-
-    def _set_gains(self) -> None:
-        """Gains of the file, with the run's error, where the MJCF has position servos."""
-        s, m = self.file.walker.servos, self.model
-        for joint, i in zip(self.file.walker.joints, self._ctrl, strict=True):
-            kp = s.gains.get(joint, s.gain) * self.world.servos.gain_factor
-            m.actuator_gainprm[i, 0], m.actuator_biasprm[i, 1] = kp, -kp
 
     def place(self, q: Array) -> None:
         """Stands at the origin with joints q (n,), the lower sole on the ground, servos holding."""
@@ -149,9 +142,10 @@ class SimulatedBody:
         return self.data.xpos[self._base].copy(), float(np.arctan2(r[1, 0], r[0, 0])), tilt
 
 
-def _model(file: WalkerFile, world: World) -> mujoco.MjModel:
+def build_model(file: WalkerFile, ground: Ground) -> mujoco.MjModel:
+    """The robot's MJCF on that ground."""
     spec = mujoco.MjSpec.from_file(str(file.model_path))
-    g = world.ground
+    g = ground
     tilt = [np.cos(g.slope / 2), 0.0, -np.sin(g.slope / 2), 0.0]
     for geom in spec.geoms:
         if geom.type == mujoco.mjtGeom.mjGEOM_PLANE:
@@ -167,7 +161,16 @@ def _model(file: WalkerFile, world: World) -> mujoco.MjModel:
     return model
 
 
-def _actuator(model: mujoco.MjModel, joint: int, file: WalkerFile) -> int:
+def set_gains(model: mujoco.MjModel, file: WalkerFile, actuators: Array, factor: float) -> None:
+    """Gains of the file, with the run's error, where the MJCF has position servos."""
+    s = file.walker.servos
+    for joint, i in zip(file.walker.joints, actuators, strict=True):
+        kp = s.gains.get(joint, s.gain) * factor
+        model.actuator_gainprm[i, 0], model.actuator_biasprm[i, 1] = kp, -kp
+
+
+def actuator_of(model: mujoco.MjModel, joint: int, file: WalkerFile) -> int:
+    """Number of the position servo on a joint; raises BadInputError."""
     for i in range(model.nu):
         if model.actuator_trntype[i] == mujoco.mjtTrn.mjTRN_JOINT and model.actuator_trnid[i, 0] == joint:
             return i
@@ -177,7 +180,8 @@ def _actuator(model: mujoco.MjModel, joint: int, file: WalkerFile) -> int:
     )
 
 
-def _sensor(model: mujoco.MjModel, kind: str, site: str, file: WalkerFile) -> int:
+def sensor_at(model: mujoco.MjModel, kind: str, site: str, file: WalkerFile) -> int:
+    """Where the three numbers of a sensor at a site begin; raises BadInputError."""
     for i in range(model.nsensor):
         if (
             model.sensor_type[i] == getattr(mujoco.mjtSensor, f"mjSENS_{kind}")

@@ -78,6 +78,8 @@ class ImuPeer(ABC):
 
     def _measure(self, now: float, own: Own) -> bytes:
         """What the device feels: rate, specific force and attitude in axes x forward, y left, z up of its own."""
+        if own.felt:
+            return self._felt(now, own)
         o, noise = self._o, self._rng.standard_normal(7)
         turning = 0.0
         if self._old is not None and now > self._old[0]:
@@ -92,6 +94,16 @@ class ImuPeer(ABC):
         attitude = Rotation.from_euler("z", yaw) * self._base_from_device
         self._count += 1
         return self._packet(now + BOOT_S, rate, felt, attitude)
+
+    def _felt(self, now: float, own: Own) -> bytes:
+        """The same of a body that moves in all directions, whose plant tells what is felt where the device sits."""
+        o, noise = self._o, self._rng.standard_normal(9)
+        rate = np.array(own.rates) + self._gyro_bias + math.radians(o.gyro_dps) * noise[:3]
+        felt = np.array(own.specific_force) + self._force_bias.at(now) + o.acceleration * noise[3:6]
+        w, x, y, z = own.quaternion
+        error = Rotation.from_rotvec(math.radians(o.heading_deg) * noise[6:9])
+        self._count += 1
+        return self._packet(now + BOOT_S, rate, felt, error * Rotation.from_quat([x, y, z, w]) * self._base_from_device)
 
     @abstractmethod
     def _packet(self, t: float, rate: Array, force: Array, attitude: Rotation) -> bytes:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from giljabi.platform import Platform
 from giljabi.yaml_file import Strict
+from giljabi_sim.noise import generator
 from giljabi_sim.peers.contract import Chunk, PeerResult, Wire
 from giljabi_sim.peers.servo_bus import Family, ServoBus
 from giljabi_sim.peers.servo_device import Servo
@@ -17,6 +18,13 @@ from giljabi_sim.scenario import Actor
 
 if TYPE_CHECKING:
     from giljabi_sim.world import World
+
+
+# ROBOTIS e-Manual, "Model Number" of each series; what is not here says that it is an XM430-W350.
+MODEL_NUMBERS = {
+    "xm430-w210": 1030, "xh430-v350": 1040, "xh430-v210": 1050, "xl430-w250": 1060, "xh540-w270": 1100,
+    "xh540-w150": 1110, "xm540-w270": 1120, "xm540-w150": 1130,
+}  # fmt: skip
 
 
 class ServoOptions(Strict):
@@ -29,6 +37,9 @@ class ServoOptions(Strict):
     damping: float = Field(default=48.0, gt=0, description="1/s")
     velocity_max: float = Field(default=6.0, gt=0, description="rad/s, of the servo")
     acceleration_max: float = Field(default=200.0, gt=0, description="rad/s^2, what the current allows")
+    noise_rad: float = Field(
+        default=0.0, ge=0, description="white, of a joint that the world moves, before the encoder's step"
+    )
     start: dict[str, float] = Field(default_factory=dict, description="rad, joint angles at the beginning")
 
 
@@ -80,20 +91,23 @@ class ServoPeer:
         self.bus.turnaround_s = o.turnaround_s
         self.joints = {n: Mounted(self.bus.servos[int(j["id"])], j) for n, j in joints.items()}
         for n, joint in self.joints.items():
+            number = MODEL_NUMBERS.get(str(joints[n].get("model", model)).lower())
+            if number is not None and device.kind == "dynamixel":
+                joint.servo.put(0, 2, number)
             m = joint.servo.motor
             m.stiffness, m.damping = o.stiffness, o.damping
             m.velocity_max, m.acceleration_max = o.velocity_max, o.acceleration_max
             joint.place(o.start.get(n, 0.0))
+        self._noise = o.noise_rad
+        self._rng = generator(seed, f"{name}.servos")
         self.accepted = 0
         self.rejected: dict[str, int] = {}
 
     def step(self, now: float, received: Sequence[Chunk], world: World | None) -> PeerResult:
         """Packets in, replies that are due out."""
         feedback: Mapping[str, float] = world.own.feedback if world is not None else {}
-        for n, joint in self.joints.items():
-            joint.servo.motor.external = n in feedback
-            if n in feedback:
-                joint.place(feedback[n], feedback.get(f"{n}_rate"))
+        if received or not feedback:
+            self._place(feedback)
         self.bus.move(now)
         for chunk in received:
             self.bus.receive(now, chunk.data)
@@ -104,4 +118,14 @@ class ServoPeer:
             for n, joint in self.joints.items():
                 if joint.servo.torque:
                     world.vehicle.commands[n] = joint.goal
+                elif n in feedback:
+                    world.vehicle.commands[n] = math.nan
         return PeerResult([Chunk(d) for d in self.bus.take(now)], self.bus.next_due)
+
+    def _place(self, feedback: Mapping[str, float]) -> None:
+        """Joints that the world moves are where it says, as their encoders see it."""
+        noise = self._noise * self._rng.standard_normal(len(self.joints)) if self._noise > 0.0 else None
+        for i, (n, joint) in enumerate(self.joints.items()):
+            joint.servo.motor.external = n in feedback
+            if n in feedback:
+                joint.place(feedback[n] + (float(noise[i]) if noise is not None else 0.0), feedback.get(f"{n}_rate"))
