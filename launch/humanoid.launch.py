@@ -1,4 +1,4 @@
-"""The stack for the humanoid: ros2 launch giljabi humanoid.launch.py [sim:=true|false] [scenario:=F] [device_NAME:=URL]"""
+"""The humanoid's stack: ros2 launch giljabi humanoid.launch.py [sim:=true|false] [scenario:=F] [device_NAME:=URL]"""
 
 from launch import LaunchDescription
 
