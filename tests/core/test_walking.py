@@ -17,6 +17,7 @@ from giljabi.walking.base_estimation import BaseEstimator, quaternion_of, rotati
 from giljabi.walking.chain import Chain, Senses
 from giljabi.walking.falls import FallWatch
 from giljabi.walking.footsteps import LEFT, RIGHT, Foothold, Footsteps, Velocity, turn
+from giljabi.walking.gait import Gait, Measured
 from giljabi.walking.kinematics import Kinematics
 from giljabi.walking.pendulum import Pendulum, Support
 from giljabi.walking.stepping import StepAdjustment
@@ -90,19 +91,49 @@ def test_the_plan_follows_the_measured_divergent_component() -> None:
 
 
 def test_a_push_moves_the_step_to_where_it_went() -> None:
-    steps, omega = Footsteps(GAIT), 6.3
-    adjust = StepAdjustment(steps, omega, np.array([0.05, 0.03])).adjust
+    steps, omega, speed = Footsteps(GAIT), 6.3, 1.2
+    adjust = StepAdjustment(steps, omega, np.array([0.05, 0.03]), speed).adjust
     stance = Foothold(np.array([0.0, -GAIT.width / 2]), 0.0)
     nominal = steps.next(stance, LEFT, Velocity())
-    zmp, left = stance.xy, 0.2
-    end = np.array([0.0, 0.0])
+    zmp, left, end = stance.xy, 0.2, np.array([0.0, 0.0])
+    foot = nominal.xy
     calm = zmp + (end - zmp) * math.exp(-omega * left)
-    same, when = adjust(stance, LEFT, nominal, zmp=zmp, measured=calm, end=end, left=left)
+    same, when = adjust(
+        stance, LEFT, nominal, zmp=zmp, measured=calm, end=end, left=left, foot=foot, least=0.1
+    )  # fmt: skip
     assert same.xy == pytest.approx(nominal.xy)
     assert when == pytest.approx(left, abs=1e-9)
     for push in (np.array([0.06, 0.0]), np.array([-0.06, 0.0]), np.array([0.0, 0.04])):
-        moved, when = adjust(stance, LEFT, nominal, zmp=zmp, measured=calm + push, end=end, left=left)
-        assert (moved.xy - nominal.xy) @ push > 0.01 * np.linalg.norm(push) or when < left - 0.02
+        for least in (0.1, 0.18):
+            moved, when = adjust(
+                stance, LEFT, nominal, zmp=zmp, measured=calm + push, end=end, left=left, foot=foot, least=least
+            )
+            assert when >= least
+            assert (moved.xy - nominal.xy) @ push > 0.01 * np.linalg.norm(push)
+            assert np.linalg.norm(moved.xy - foot) < speed * when
+            assert left - 0.16 - 1e-9 <= when <= left + 0.1 + 1e-9
+
+
+def test_a_foot_in_the_air_is_placed_for_the_body_as_it_leans_and_waits_for_the_ground() -> None:
+    chain = Chain(SMALL)
+    soles = [Foothold(np.array([0.0, s * GAIT.width / 2]), 0.0) for s in (1, -1)]
+    gait, dt, tilt, touched = Gait(chain.file.walker, soles), 0.008, 0.12, 0
+    for _ in range(120):
+        p = gait.pendulum.divergent
+        targets = gait.step(dt, Velocity(0.1), Measured(p, (gait.soles[0], gait.soles[1]), (0.02, 0.02), (tilt, 0.0)))
+        s = gait.stride
+        if s is not None and s.swing is not None and 0.2 < s.swing.left < 0.6 and touched == 0:
+            touched += 1
+            flying, standing = targets.feet[s.side], targets.feet[1 - s.side]
+            lower = -(tilt - 0.03) * (flying - standing)[1]
+            assert flying[2] - s.swing.z == pytest.approx(lower, abs=2e-3)
+            assert targets.foot_rotation[s.side][2, 1] == pytest.approx(-(tilt - 0.03), abs=5e-3)
+        if s is not None and s.swing is not None and s.t > s.duration:
+            assert s.swing.z < 0.0
+            touched += 1
+        if touched > 4:
+            break
+    assert touched > 4
 
 
 def test_the_swing_is_smooth_arrives_and_its_derivatives_are_right() -> None:

@@ -93,7 +93,7 @@ class Chain:
             return self._let_go(senses)
         omega = self.gait.pendulum.omega
         divergent = e.com[:2] + e.velocity[:2] / omega
-        self.targets = self.gait.step(self.dt, allowed, Measured(divergent, (self._seen(0), self._seen(1))))
+        self.targets = self.gait.step(self.dt, allowed, self._measured(divergent))
         if self.gait.landed is not None:
             e.anchor(self.gait.landed, 0.0)
         self.body.solve(self.targets)
@@ -146,6 +146,11 @@ class Chain:
         command = np.clip(k.q + torque / k.gain, k.lower, k.upper)
         self._command = np.clip(command, self._command - step, self._command + step)
         return np.asarray(self._command)
+
+    def _measured(self, divergent: Array) -> Measured:
+        k, up = self.estimator.kinematics, self.estimator.rotation[:, 2]  # up: the base's z in odom
+        heights = (float(k.sole(0)[0][2]), float(k.sole(1)[0][2]))
+        return Measured(divergent, (self._seen(0), self._seen(1)), heights, (-float(up[1]), float(up[0])))
 
     def _seen(self, side: int) -> Foothold:
         """Where the estimator sees a foot."""

@@ -8,13 +8,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from giljabi.types import Array
+from giljabi.walking.base_estimation import rotation_of
 from giljabi.walking.footsteps import LEFT, RIGHT, Foothold, Footsteps, Velocity, turn, wrap
 from giljabi.walking.pendulum import Pendulum, Support
-from giljabi.walking.stepping import StepAdjustment
+from giljabi.walking.stepping import LAST, StepAdjustment
 from giljabi.walking.swing import Swing
 from giljabi.walking.walker_file import Walker
 from giljabi.walking.wholebody import Targets, yaw_rotation
 
+FOOT_SPEED = 0.85  # of what a leg of the centre of mass' height does at the servos' greatest rate
+QUICKEST = 0.5  # of the nominal swing
+TOUCHING = 0.2  # of the lift: so low a foot counts as on the ground
+LATE = 0.06  # s that a touchdown is waited for
+LEANED = 40.0  # 1/s at which the foot in the air follows the body's tilt
+UPRIGHT = 0.03  # rad of tilt that a walk has by itself
 AHEAD = 4  # footholds planned
 SETTLE = 0.5  # s in which the plan forgets where a foot came down beside its target
 HEIGHT_SPEED = 0.06  # m/s at which the standing robot sinks and rises
@@ -36,6 +43,7 @@ class Stride:
     nominal: Foothold
     target: Foothold
     number: int = 0  # since it stood
+    planned: float = 0.0  # s, duration without adjustment
     t: float = 0.0
     swing: Swing | None = None
     end: Array = field(
@@ -49,6 +57,8 @@ class Measured:
 
     divergent: Array  # (2,) m
     soles: tuple[Foothold, Foothold]  # where the feet are, in odom
+    heights: tuple[float, float] = (0.0, 0.0)  # m, of the soles above the ground
+    tilt: tuple[float, float] = (0.0, 0.0)  # rad about odom's x and y: of the base
 
 
 class Gait:
@@ -60,9 +70,12 @@ class Gait:
         self.steps = Footsteps(g)
         half = np.array([walker.left_foot.half_length, walker.left_foot.half_width])
         self.pendulum = Pendulum(g.height, half, g.margin)
-        self.adjustment = StepAdjustment(self.steps, self.pendulum.omega, half - g.margin)
+        self.adjustment = StepAdjustment(
+            self.steps, self.pendulum.omega, half - g.margin, FOOT_SPEED * walker.servos.rate_max * g.height
+        )
         self.soles = list(soles)
         self._offset = [np.zeros(3), np.zeros(3)]  # x, y, yaw by which the plan still differs from where a foot stands
+        self._lean = [np.zeros(2), np.zeros(2)]  # rad about x and y by which a foot is turned against the body's tilt
         self.stride: Stride | None = None
         self.command = Velocity()  # as it is followed: slewed
         self.stepped = Velocity()  # with what brings the feet back to the commanded way
@@ -91,12 +104,23 @@ class Gait:
             self._stride(dt, self.stride, measured)
         support = self._support()
         self.pendulum.follow(measured.divergent, min(1.0, self.gait.feedback * dt))
+        self._straighten(dt, measured)
         yaw = self._yaw()
         c, s = math.cos(yaw), math.sin(yaw)
         v = self.command
         self.pendulum.step(dt, support, np.array([c * v.forward - s * v.side, s * v.forward + c * v.side]))
         self._offset = [offset * math.exp(-4.0 * dt / SETTLE) for offset in self._offset]
         return self._targets(yaw)
+
+    def _straighten(self, dt: float, measured: Measured) -> None:
+        """A foot in the air is placed for the body as it really leans; on the ground that is forgotten slowly."""
+        for side in (LEFT, RIGHT):
+            s, lean = self.stride, self._lean[side]
+            flying = s is not None and s.side == side and s.swing is not None
+            rate = LEANED if flying else 4.0 / SETTLE
+            goal = np.array(measured.tilt) if flying else np.zeros(2)
+            goal = goal * max(0.0, 1.0 - UPRIGHT / max(float(np.hypot(*goal)), 1e-9))
+            self._lean[side] = lean + (goal - lean) * (1.0 - math.exp(-rate * dt))
 
     @property
     def share_left(self) -> float:
@@ -154,12 +178,16 @@ class Gait:
         stance = self.soles[1 - side]
         nominal = self.steps.next(stance, side, self.stepped, self.heading)
         duration = double + g.step_time * (1.0 - g.double_support)
-        self.stride = Stride(side, double, duration, self.pendulum.zmp.copy(), nominal, nominal, number)
+        self.stride = Stride(side, double, duration, self.pendulum.zmp.copy(), nominal, nominal, number, duration)
 
     def _stride(self, dt: float, s: Stride, measured: Measured) -> None:
         s.t += dt
         if s.t >= s.duration:
-            self._land(s, measured)
+            high = measured.heights[s.side] > TOUCHING * self.gait.lift
+            if s.swing is None or not high or s.t >= s.duration + LATE:
+                self._land(s, measured)
+            else:
+                s.swing.reach(dt)
             return
         if s.t < s.double:
             return
@@ -167,11 +195,13 @@ class Gait:
         if s.swing is None:
             s.swing = Swing(self.soles[s.side], self.gait.lift)
             s.end = self._after(s, s.nominal).divergent(self.pendulum.omega)
-        s.target, left = self.adjustment.adjust(
-            stance, s.side, s.nominal, zmp=self._pressed(1 - s.side), measured=measured.divergent, end=s.end,
-            left=s.duration - s.t,
-        )  # fmt: skip
-        s.duration = s.t + left
+        left = s.duration - s.t
+        if left > LAST:
+            s.target, left = self.adjustment.adjust(
+                stance, s.side, s.nominal, zmp=self._pressed(1 - s.side), measured=measured.divergent, end=s.end,
+                left=s.planned - s.t, foot=s.swing.xy, least=s.swing.left * QUICKEST * (s.planned - s.double),
+            )  # fmt: skip
+            s.duration = s.t + left
         s.swing.step(dt, left, s.target)
         self.soles[s.side] = Foothold(s.swing.xy.copy(), s.swing.yaw)
 
@@ -209,7 +239,7 @@ class Gait:
         now = s.zmp_from + part * (stance - s.zmp_from)
         after = self._after(s, s.target)
         yaw = self.soles[1 - s.side].yaw
-        left = s.duration - s.t
+        left = max(s.duration - s.t, 0.0)
         times = np.concatenate([[0.0, max(s.double - s.t, 0.0)], left + after.times])
         return Support(times, np.concatenate([[now, stance], after.middle]), np.concatenate([[yaw, yaw], after.yaw]))
 
@@ -242,8 +272,11 @@ class Gait:
                 at = 6 * side
                 rates[0, at : at + 3] = *swing.velocity, swing.z_velocity
                 rates[1, at : at + 3] = *swing.acceleration, swing.z_acceleration
-            feet.append(np.array([sole.xy[0] + offset[0], sole.xy[1] + offset[1], z]))
-            rotations.append(yaw_rotation(sole.yaw + offset[2]))
+            x, y = sole.xy[0] + offset[0], sole.xy[1] + offset[1]
+            roll, pitch = self._lean[side]
+            arm = sole.xy - self.soles[1 - side].xy
+            feet.append(np.array([x - pitch * z, y + roll * z, z + pitch * arm[0] - roll * arm[1]]))
+            rotations.append(rotation_of(np.array([-roll, -pitch, 0.0])) @ yaw_rotation(sole.yaw + offset[2]))
         p = self.pendulum
         rates[0, 12:14], rates[1, 12:14] = p.velocity, p.acceleration
         rates[0, 14] = self._rising

@@ -14,48 +14,66 @@ import numpy as np
 from giljabi.types import Array
 from giljabi.walking.footsteps import Foothold, Footsteps, turn
 
-CHANGES = (-0.1, -0.08, -0.06, -0.04, -0.02, 0.0, 0.02, 0.04, 0.06)  # s by which a touchdown may move
+CHANGES = tuple(0.02 * i for i in range(-8, 6))  # s by which a touchdown may move from the nominal one
 LAST = 0.05  # s before touchdown at which it is fixed
-ZMP_SHARE = 0.8  # share of the sole that is counted on
+ZMP_SHARE = 0.2  # share of the sole that is counted on
 TIME_WEIGHT = 0.02  # m^2/s^2 of moving the touchdown
 SHIFT_WEIGHT = 0.02  # of moving the foothold
+PEAK = 1.6  # greatest speed of a swing over its mean
+LANDING = 0.02  # s at the end of a swing in which the foot only comes down
 
 
 class StepAdjustment:
     """Chooses among touchdown times, and for each the best foothold."""
 
-    def __init__(self, steps: Footsteps, omega: float, reach: Array) -> None:
-        """reach: (2,) m that the zero-moment point has around the sole's middle."""
+    def __init__(self, steps: Footsteps, omega: float, reach: Array, speed: float) -> None:
+        """reach: (2,) m that the zero-moment point has around the sole's middle; speed: m/s of the foot at most."""
         self._steps = steps
         self._omega = omega
         self._reach = (ZMP_SHARE * float(reach[0]), ZMP_SHARE * float(reach[1]))
+        self._speed = speed / PEAK
 
     def adjust(
-        self, stance: Foothold, side: int, nominal: Foothold, *, zmp: Array, measured: Array, end: Array, left: float
+        self,
+        stance: Foothold,
+        side: int,
+        nominal: Foothold,
+        *,
+        zmp: Array,
+        measured: Array,
+        end: Array,
+        left: float,
+        foot: Array,
+        least: float,
     ) -> tuple[Foothold, float]:
         """Foothold of foot `side` and the seconds until it, in place of `nominal` in `left` seconds.
 
         zmp: (2,) middle of the standing sole; measured: (2,) divergent component now; end: (2,) the one at touchdown
-        that belongs to `nominal`.
+        that belongs to `nominal`; foot: (2,) m, where it is now; least: s that it needs to come down.
         """
-        if left <= LAST:
-            return nominal, left
-        place, base, arm = (
+        place, base, arm, at = (
             stance.seen(nominal.xy),
             stance.seen(zmp + stance.xy - end),
             turn(measured - zmp, -stance.yaw),
+            stance.seen(foot),
         )
+        least = max(least, LAST)
         best, foothold, when = math.inf, place, left
         for change in CHANGES:
             time = left + change
-            if time < LAST:
-                continue
+            if time < least:
+                if change < CHANGES[-1]:
+                    continue
+                time = least
             growth = math.exp(self._omega * time)
             off = [self._unheld(base[i] + arm[i] * growth, growth, i) for i in (0, 1)]
             x, y = self._steps.reach_xy(place[0] + off[0], place[1] + off[1], side)
+            way, far = self._speed * (time - LANDING), math.hypot(x - at[0], y - at[1])
+            if far > way:
+                x, y = at[0] + (x - at[0]) * way / far, at[1] + (y - at[1]) * way / far
             shift = (x - place[0]) ** 2 + (y - place[1]) ** 2
             unmet = (off[0] - x + place[0]) ** 2 + (off[1] - y + place[1]) ** 2
-            cost = unmet + TIME_WEIGHT * change**2 + SHIFT_WEIGHT * shift
+            cost = unmet + TIME_WEIGHT * (time - left) ** 2 + SHIFT_WEIGHT * shift
             if cost < best:
                 best, foothold, when = cost, np.array([x, y]), time
         return Foothold(stance.at(foothold), nominal.yaw), when

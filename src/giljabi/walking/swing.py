@@ -9,6 +9,7 @@ import numpy as np
 from giljabi.types import Array
 from giljabi.walking.footsteps import Foothold, wrap
 
+REACHING = 6.0  # 1/s, of the lift: speed of a foot that looks for the ground
 SETTLED = 0.06  # share of the swing at its end in which the foot only comes down
 
 
@@ -25,6 +26,11 @@ class Swing:
         self._yaw_from = start.yaw
         self.z = self.z_velocity = self.z_acceleration = 0.0
 
+    @property
+    def left(self) -> float:
+        """Share of the way that is still to go, 1 to 0."""
+        return 1.0 - self._part
+
     def step(self, dt: float, left: float, target: Foothold) -> None:
         """Moves on by dt; `left` seconds remain then until it stands on the target."""
         moving = left - SETTLED * (left + dt) / max(1.0 - self._part, 1e-3)
@@ -40,6 +46,11 @@ class Swing:
         z, dz, ddz = height(self._part)
         self.z, self.z_velocity = self._lift * z, self._lift * dz * rate
         self.z_acceleration = self._lift * ddz * rate**2
+
+    def reach(self, dt: float) -> None:
+        """Goes down on, for ground that did not come."""
+        self.z -= REACHING * self._lift * dt
+        self.z_velocity, self.z_acceleration = -REACHING * self._lift, 0.0
 
     def _towards(self, dt: float, left: float, target: Array) -> None:
         """A step along the quintic from the present state to rest at the target in `left` seconds."""
