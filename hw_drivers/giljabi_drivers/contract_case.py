@@ -30,12 +30,18 @@ from giljabi.types import (
     Sample,
     SpeedThroughWater,
 )
-from giljabi_drivers.contract import Driver, Received
+from giljabi_drivers.contract import Asked, Driver, Received, StepResult
 
 # Greatest magnitude of anything that moves people and goods, in SI; beyond it a unit was forgotten.
 SPEED_MAX, ACCELERATION_MAX, ANGULAR_RATE_MAX, FORCE_MAX, LENGTH_MAX = 400.0, 400.0, 60.0, 1e8, 5000.0
 ANGLE_MAX = 4.0 * math.pi  # rad, a joint that turns more than once; a joint in m moves less, too
 ALTITUDE = (-500.0, 50_000.0)
+
+Answer = Callable[
+    [float, bytes], Sequence[Received]
+]  # (time asked [s], question) -> what comes back, with receive times
+ASKED_AT = (1.0, 1.1)  # s, when a device that must be asked is asked for its golden bytes
+STEP_S = 2e-3  # between steps in a conversation
 
 
 @dataclass(frozen=True)
@@ -45,23 +51,39 @@ class DriverCase:
     platform: name or path; extra: keys laid over it (drivers, sensors, actuators), so that a case needs no file.
     golden: chunks as they arrive; one with no data only moves time, for drivers that poll. expected: every sample that
     must come out, in any order of sources, with t the receive time. Golden bytes come from a datasheet, a capture or
-    another encoder, never from the code under test. again: the k-th repetition of `golden` (same times), where bytes
-    carry a counter or a clock, so that the same ones once more would be a stuck device; default the same bytes.
-    checked: False where messages have no checksum of their own, so that bent ones may say anything that fits their
-    fields; samples of those must be finite, but may be out of range.
+    another encoder, never from the code under test. peer: in place of `golden`, for a device that speaks only when it
+    is asked: makes a fresh one, by other code than the driver's; it is asked at ASKED_AT. again: the k-th repetition of
+    `golden` (same times), where bytes carry a counter or a clock, so that the same ones once more would be a stuck
+    device; default the same bytes. checked: False where messages have no checksum of their own, so that bent ones may
+    say anything that fits their fields; samples of those must be finite, but may be out of range.
     """
 
     name: str
     platform: str | Path
     driver: str
-    golden: Sequence[Received]
-    expected: Sequence[Sample]
+    golden: Sequence[Received] = ()
+    expected: Sequence[Sample] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     settle_s: float = 2.0  # after the last bytes, until everything that waits has come out
     tolerance: float = 1e-6  # relative, and absolute in SI
     again: Callable[[int], Sequence[Received]] | None = None
     checked: bool = True
     steps_s: float = 0.0  # time between steps where nothing arrives; 0: none
+    peer: Callable[[], Answer] | None = None
+
+    def __post_init__(self) -> None:
+        if self.peer is not None and not self.golden:
+            object.__setattr__(self, "golden", self._heard(self.build(), self.peer()))
+
+    def _heard(self, driver: Driver, answer: Answer) -> list[Received]:
+        """What the device answers; a chunk without data stands where it is asked."""
+        out: list[Received] = []
+        for t in ASKED_AT:
+            answers = [a for q in questions(driver, t, driver.step(t, ())) for a in answer(t, q)]
+            for r in answers:
+                driver.step(r.t, (r,))
+            out += [Received(t, b""), *answers]
+        return out
 
     @cached_property
     def loaded(self) -> Platform:
@@ -96,6 +118,29 @@ class DriverCase:
         return [replace(r, t=r.t + dt) for r in chunks]
 
 
+def questions(driver: Driver, now: float, result: StepResult) -> list[bytes]:
+    """What a driver wants to be asked after a step: its requests, and its question where somebody else asks for it."""
+    asked = driver.ask(now) if isinstance(driver, Asked) else b""
+    return [*result.to_send, *([asked] if asked else [])]
+
+
+def converse(driver: Driver, answer: Answer, t: float, seconds: float) -> tuple[list[Sample], list[bytes]]:
+    """Questions to the device, answers at their times to the driver; samples, and what was asked."""
+    end = t + seconds
+    samples: list[Sample] = []
+    asked: list[bytes] = []
+    coming: list[Received] = []
+    while t < end:
+        due, coming = [r for r in coming if r.t <= t], [r for r in coming if r.t > t]
+        result = driver.step(t, due)
+        samples += result.samples
+        for q in questions(driver, t, result):
+            asked.append(q)
+            coming += answer(t, q)
+        t = min([t + STEP_S, *(r.t for r in coming)])
+    return samples, asked
+
+
 def _laid_over(base: Any, extra: Any) -> Any:
     if not (isinstance(base, dict) and isinstance(extra, Mapping)):
         return extra
@@ -115,7 +160,9 @@ def play(case: DriverCase, driver: Driver, received: Sequence[Received], size: i
             out += driver.step(t, ()).samples
         t = r.t
         if not r.data and r.can_id < 0:
-            out += driver.step(t, ()).samples
+            result = driver.step(t, ())
+            out += result.samples
+            questions(driver, t, result)
         for piece in _cut(r, size):
             out += driver.step(t, (piece,)).samples
     return out + settle(case, driver, t)

@@ -22,12 +22,13 @@ from unittest import mock
 from giljabi.registry import build_driver
 from giljabi.safety.guard import build_guard
 from giljabi.types import Sample
-from giljabi_drivers.contract import Driver, DriverStats, Received
-from giljabi_drivers.contract_case import DriverCase, differences, insane, play
+from giljabi_drivers.contract import Asked, Driver, DriverStats, Received
+from giljabi_drivers.contract_case import Answer, DriverCase, converse, differences, insane, play, same
 
 SIZES = (0, 1, 2, 3, 7, 64)
 FLIPS_MAX, PREFIXES_MAX = 600, 200
 GARBAGE_BYTES, MEMORY_MAX = 1 << 20, 256 << 10
+RELEASED, DRIVEN = 0, 1  # orders of a chain's joints
 REASONS_MAX = 100  # names in each of the counters: a flood of odd messages must not grow them
 CLOCKS = ("time", "monotonic", "perf_counter", "time_ns", "monotonic_ns", "perf_counter_ns", "process_time", "sleep")
 FORBIDDEN_EVENTS = ("open", "os.system", "subprocess.Popen", "socket.connect", "socket.__new__", "os.listdir")
@@ -248,7 +249,7 @@ class DriverContract:
         from giljabi._core.guard import WireEncoder
 
         table = self.case.build().encode_table()
-        if table is None:
+        if table is None or table.chain is not None:
             return
         actuators = self.case.loaded.model.actuators
         limits = {n: (a.min, a.max) for n, a in actuators.items()}
@@ -265,6 +266,66 @@ class DriverContract:
             if message.counter is not None:
                 frames = [encode(message.name, high, k) for k in range(2**message.counter.length)]
                 assert len(set(frames)) == len(frames), f"{message.name} repeats a frame within its counter"
+
+    def test_goals_of_a_chain_go_out_only_when_it_is_driven(self) -> None:
+        table = self.case.build().encode_table()
+        if table is None or table.chain is None:
+            return
+        actuators = self.case.loaded.model.actuators
+        limits = [(actuators[f.actuator].min, actuators[f.actuator].max) for f in table.messages[0].fields]
+
+        def cycle(end: int, order: int) -> bytes:
+            driver = self.case.build()
+            play(self.case, driver, self.case.golden)
+            mine = driver.encode_table()
+            assert mine is not None
+            assert mine.chain is not None
+            return mine.chain.cycle(self.case.end + 1.0, [x[end] for x in limits], bytes([order] * len(limits)))
+
+        assert cycle(0, DRIVEN) != cycle(1, DRIVEN), "goals do not reach the wire"
+        assert cycle(0, RELEASED) == cycle(1, RELEASED), "a goal goes out although nobody drives"
+
+    # --- devices that must be asked -----------------------------------------------------------------
+
+    def test_a_device_that_must_be_asked_has_a_peer(self) -> None:
+        driver = self.case.build()
+        if not isinstance(driver, Asked):
+            return
+        assert self.case.peer is not None, "a driver that asks first needs `peer` in its case"
+        assert driver.ask(1.0), "nothing is asked"
+        assert not driver.ask(1.0 + 1e-5), "asked again while the answer is due"
+
+    def test_questions_are_answered_and_the_answers_read(self) -> None:
+        case = self.case
+        if case.peer is None:
+            return
+        driver = case.build()
+        samples, asked = converse(driver, case.peer(), 1.0, 1.0)
+        assert len(asked) >= 2, "asked once and never again"
+        _says(samples, case)
+        assert driver.stats.rejected == {}
+
+    def test_a_device_that_falls_silent_is_asked_on_and_heard_again(self) -> None:
+        case = self.case
+        if case.peer is None:
+            return
+        driver, answer = case.build(), case.peer()
+        converse(driver, answer, 1.0, 0.5)
+        converse(driver, _silent, 1.5, case.settle_s)
+        samples, asked = converse(driver, _silent, 1.5 + case.settle_s, 3.0)
+        assert not samples, f"nobody answers, and there is {samples[0]}"
+        assert len(asked) >= 2, "a silent device is not asked any more"
+        _says(converse(driver, answer, 5.0 + case.settle_s, 3.0)[0], case)
+
+    def test_bent_answers_never_raise_and_the_next_are_read(self) -> None:
+        case = self.case
+        if case.peer is None:
+            return
+        driver, answer, rng = case.build(), case.peer(), Random(7)
+        samples, _ = converse(driver, _bending(answer, rng), 1.0, 3.0)
+        _sane(samples, case.checked, "bent answers")
+        assert sum(driver.stats.rejected.values()) > 0, "bent answers, and none was counted"
+        _says(converse(driver, answer, 5.0, 3.0)[0], case)
 
     # --- health -------------------------------------------------------------------------------------
 
@@ -283,6 +344,35 @@ class DriverContract:
                 now = max(last + sensor.timeout_s + 0.01, case.end)
                 driver.step(now, ())
                 assert _names(driver.health(now), name), f"'{name}' fell silent, and health says nothing"
+
+
+def _says(samples: Sequence[Sample], case: DriverCase) -> None:
+    """The newest sample of each kind is the newest expected one, but for the time."""
+    for e in {(type(e), e.source): e for e in case.expected}.values():
+        newest = next((s for s in reversed(samples) if type(s) is type(e) and s.source == e.source), None)
+        assert newest is not None, f"the device answers, and there is no {type(e).__name__} of '{e.source}'"
+        assert same(replace(newest, t=e.t), e, case.tolerance), f"{newest}, expected was {e}"
+
+
+def _silent(now: float, question: bytes) -> Sequence[Received]:
+    return ()
+
+
+def _bending(answer: Answer, rng: Random) -> Answer:
+    """Flips a bit in about half of the answers, and loses the end of some."""
+
+    def bent(now: float, question: bytes) -> list[Received]:
+        out = []
+        for r in answer(now, question):
+            data = bytearray(r.data)
+            if data and rng.random() < 0.5:
+                data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+            if rng.random() < 0.1:
+                del data[len(data) // 2 :]
+            out.append(replace(r, data=bytes(data)))
+        return out
+
+    return bent
 
 
 def _sane(samples: Sequence[Sample], ranges: bool, what: str) -> None:

@@ -101,7 +101,10 @@ class ServoDriver:
 
     def ask(self, now: float) -> bytes:
         """A question to all joints that changes nothing, for who listens without a guard."""
-        self._passive = True
+        if not self._passive:  # what waits in the chain would be asked by the start
+            self._passive = True
+            self._runner.drop()
+            self.chain.reset()
         self.chain.polling(True)
         for s in self._seen:
             s.problem = ""

@@ -149,4 +149,5 @@ class EncodeTable:
     messages: tuple[WireMessage, ...]
     framing: Literal["raw", "socketcan", "can_msgpack", "slcan"] = "raw"
     mavlink: WireMavlinkLink | None = None
-    chain: Chain | None = None  # servo: one message; its fields name the actuator of each channel of the chain
+    # servo: one message; its fields name the actuator of each channel of the chain
+    chain: Chain | None = field(default=None, compare=False)

@@ -20,7 +20,7 @@ START = {"hip": 0.4, "knee": -0.8, "ankle": 0.2, "toe": 0.0}
 SAFE = {"action": "hold", "value": 0.0, "rate": 0.5, "hold_s": 1.0}
 
 
-def leg_file(folder: Path, kind: str = "dynamixel", **changes: Any) -> Path:
+def leg_file(folder: Path, kind: str = "dynamixel", file: str = "leg", **changes: Any) -> Path:
     """A platform file of one leg; changes: options of the driver, `safe`, `joint` and `rate_hz`."""
     data: dict[str, Any] = yaml.safe_load((share_dir() / "config" / "platforms" / "car.yaml").read_text())
     model = {"dynamixel": "xm430-w350", "feetech": "sts3215"}[kind]
@@ -45,7 +45,7 @@ def leg_file(folder: Path, kind: str = "dynamixel", **changes: Any) -> Path:
     }
     data["guard"] |= {"rate_hz": rate, "command_timeout_s": 0.1, "command_lost_s": 0.4}
     data["simulation"] = {"plant": "car", "peers": {"leg": {"kind": "servo", "options": {"start": START}}}}
-    path = folder / "leg.yaml"
+    path = folder / f"{file}.yaml"
     path.write_text(yaml.safe_dump(data, sort_keys=False))
     return path
 

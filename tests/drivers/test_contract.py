@@ -16,6 +16,7 @@ import pytest
 from giljabi.registry import BUILT_IN
 from giljabi.types import Heading, Sample
 from giljabi_drivers.contract import DriverStats, Received, StepResult
+from giljabi_drivers.contract_case import Answer
 from giljabi_drivers.contract_suite import DriverCase, DriverContract
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -27,13 +28,9 @@ for _case in CASES:
     globals()[_name] = type(_name, (DriverContract,), {"case": _case, "__module__": __name__})
 
 
-# The master asks first, and bytes without a question mean nothing; tests/core/test_servo_driver.py has their chain.
-ASKED_FIRST = {"dynamixel", "feetech"}
-
-
 def test_every_driver_of_ours_has_a_case() -> None:
     kinds = {c.loaded.model.drivers[c.driver].kind for c in CASES}
-    assert set(BUILT_IN["drivers"]) - kinds - ASKED_FIRST == set()
+    assert set(BUILT_IN["drivers"]) - kinds == set()
 
 
 # --- the suite itself: each rule finds the driver that breaks it ----------------------------------
@@ -148,17 +145,73 @@ class Dices(Sounder):
         return Heading(t, math.radians(byte - 128), 0.02 + 1e-6 * next(self.throws), "compass")
 
 
+class Asks(Sounder):
+    """The same for a device that answers `?` and else is silent; a good driver, until a subclass breaks it."""
+
+    until = -math.inf  # s, an answer is due
+
+    def step(self, now: float, received: Sequence[Received]) -> StepResult:
+        if received:
+            self.until = -math.inf
+        return super().step(now, received)
+
+    def ask(self, now: float) -> bytes:
+        if now < self.until:
+            return b""
+        self.until = now + 0.05
+        return b"?"
+
+
+class AsksOnce(Asks):
+    def ask(self, now: float) -> bytes:
+        return b"" if self.until > -math.inf else super().ask(now)
+
+    def step(self, now: float, received: Sequence[Received]) -> StepResult:
+        before = self.until
+        result = super().step(now, received)
+        self.until = before
+        return result
+
+
+class Interrupts(Asks):
+    def ask(self, now: float) -> bytes:
+        return b"?"
+
+
+class AsksWrongly(Asks):
+    def ask(self, now: float) -> bytes:
+        return super().ask(now).replace(b"?", b"!")
+
+
+class Imagines(Asks):
+    def step(self, now: float, received: Sequence[Received]) -> StepResult:
+        result = super().step(now, received)
+        return result if received or not math.isfinite(self.t) else StepResult([self.sample(0, self.t)])
+
+
+class GivesUp(Asks):
+    """After an answer that it did not like."""
+
+    def ask(self, now: float) -> bytes:
+        return b"" if self.stats.rejected else super().ask(now)
+
+
 def sounder(kind: type[Sounder]) -> DriverContract:
     """The suite for one of these."""
+    golden = () if issubclass(kind, Asks) else [Received(1.0, b"H\xb0")]
+    times = (1.01, 1.11) if issubclass(kind, Asks) else (1.0,)
+
+    def peer() -> Answer:
+        return lambda t, question: [Received(t + 0.01, b"H\xb0")] if question == b"?" else []
 
     class Suite(DriverContract):
         case: ClassVar[DriverCase] = DriverCase(
-            "sounder", "ship", "sonar", [Received(1.0, b"H\xb0")], [Heading(1.0, math.radians(48.0), 0.02, "compass")],
+            "sounder", "ship", "sonar", golden, [Heading(t, math.radians(48.0), 0.02, "compass") for t in times],
             extra={
                 "drivers": {"sonar": {"kind": f"{__name__}:{kind.__name__}", "device": "udp-listen:10110"}},
                 "sensors": {"compass": {"driver": "sonar"}},
             },
-            settle_s=0.5,
+            settle_s=0.5, peer=peer if issubclass(kind, Asks) else None,
         )  # fmt: skip
 
     return Suite()
@@ -167,9 +220,10 @@ def sounder(kind: type[Sounder]) -> DriverContract:
 RULES = sorted(n for n in vars(DriverContract) if n.startswith("test_"))
 
 
+@pytest.mark.parametrize("kind", [Sounder, Asks])
 @pytest.mark.parametrize("rule", RULES)
-def test_a_good_driver_of_somebody_else_keeps_every_rule(rule: str) -> None:
-    getattr(sounder(Sounder), rule)()
+def test_a_good_driver_of_somebody_else_keeps_every_rule(rule: str, kind: type[Sounder]) -> None:
+    getattr(sounder(kind), rule)()
 
 
 @pytest.mark.parametrize(
@@ -188,6 +242,11 @@ def test_a_good_driver_of_somebody_else_keeps_every_rule(rule: str) -> None:
         (CountsNothing, "test_counters_add_up"),
         (Spins, "test_the_next_deadline_moves_on"),
         (Dices, "test_same_bytes_same_samples"),
+        (AsksOnce, "test_questions_are_answered_and_the_answers_read"),
+        (AsksWrongly, "test_questions_are_answered_and_the_answers_read"),
+        (Interrupts, "test_a_device_that_must_be_asked_has_a_peer"),
+        (Imagines, "test_a_device_that_falls_silent_is_asked_on_and_heard_again"),
+        (GivesUp, "test_bent_answers_never_raise_and_the_next_are_read"),
     ],
 )
 def test_a_driver_that_breaks_a_rule_is_found(kind: type[Sounder], rule: str) -> None:
