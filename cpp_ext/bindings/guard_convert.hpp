@@ -163,7 +163,9 @@ inline codecs::EncodeTable to_table(pybind11::handle o) {
                                       {{"raw", codecs::Framing::raw},
                                        {"socketcan", codecs::Framing::socketcan},
                                        {"can_msgpack", codecs::Framing::can_msgpack},
-                                       {"slcan", codecs::Framing::slcan}});
+                                       {"slcan", codecs::Framing::slcan},
+                                       {"iec61162_450", codecs::Framing::iec61162_450}});
+  t.source_id = get<std::string>(o, "source_id");
   return t;
 }
 

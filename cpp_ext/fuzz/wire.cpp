@@ -63,8 +63,10 @@ EncodeTable table(FuzzedDataProvider& in) {
   t.device = "device";
   const bool can = in.ConsumeBool();
   t.protocol = can ? Protocol::can : Protocol::nmea;
-  t.framing =
-      can ? in.PickValueInArray({Framing::socketcan, Framing::can_msgpack, Framing::slcan}) : Framing::raw;
+  t.framing = can ? in.PickValueInArray({Framing::socketcan, Framing::can_msgpack, Framing::slcan})
+                  : in.PickValueInArray({Framing::raw, Framing::iec61162_450});
+  if (t.framing == Framing::iec61162_450)
+    t.source_id = in.ConsumeBool() ? "AG0001" : in.ConsumeRandomLengthString(8);
   WireMessage m;
   m.name = "m";
   m.period_s = in.ConsumeBool() ? 0.1 : in.ConsumeFloatingPoint<double>();
@@ -118,6 +120,19 @@ void check_nmea(const std::uint8_t* out, std::size_t n) {
   PROMISE(std::memcmp(sum, out + n - 4, 2) == 0);
 }
 
+// A datagram of IEC 61162-450: token, TAG block, then the sentence; returns what is in front of it.
+std::size_t check_450(const EncodeTable& t, const std::uint8_t* out, std::size_t n) {
+  const std::string text(out, out + n);
+  const std::string body = "s:" + t.source_id + ",n:0";
+  unsigned parity = 0;
+  for (const char c : body) parity ^= static_cast<unsigned char>(c);
+  char sum[4];
+  std::snprintf(sum, sizeof sum, "%02X", parity);
+  const std::string head = std::string("UdPbC\0\\", 7) + body + "*" + sum + "\\";
+  PROMISE(text.compare(0, head.size(), head) == 0 && t.source_id.size() == 6);
+  return head.size();
+}
+
 void check_can(const WireMessage& m, const double* values, std::uint8_t* out, unsigned flipped) {
   PROMISE(out[4] == m.size);
   for (const WireField& f : m.fields) {
@@ -157,10 +172,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         encoder.encode(0, values, in.ConsumeBool(), in.ConsumeIntegral<std::uint32_t>(), out);
     PROMISE(n <= kMaxFrameBytes);
     if (n == 0) return 0;
-    if (t.protocol == Protocol::nmea)
-      check_nmea(out, n);
-    else if (t.framing == Framing::socketcan)
+    if (t.protocol == Protocol::nmea) {
+      const std::size_t head = t.framing == Framing::iec61162_450 ? check_450(t, out, n) : 0;
+      check_nmea(out + head, n - head);
+    } else if (t.framing == Framing::socketcan) {
       check_can(t.messages[0], values, out, in.ConsumeIntegral<std::uint16_t>());
+    }
   } catch (const std::invalid_argument& e) {
     PROMISE(std::string(e.what()).size() > 10);
   }

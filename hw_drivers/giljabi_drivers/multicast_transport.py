@@ -1,4 +1,4 @@
-"""UDP multicast, receive only: plain datagrams, or the framing of IEC 61162-450."""
+"""UDP multicast: plain datagrams, or the framing of IEC 61162-450."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class UdpMulticastTransport(SocketTransport):
     """`udp-multicast:GROUP:PORT?interface=IP&framing=61162-450|none`.
 
     framing: of the transmission groups 239.192.0.N:6000N it is 61162-450, else none. There each source (s:) is a
-    line of its own, else each sender. interface: an IPv4 address of this machine or a name such as eth0.
+    line of its own, else each sender. interface: an IPv4 address of this machine or a name such as eth0. What is
+    written goes to the same group, a datagram a write, no further than the local network, and is not read back.
     """
 
     def __init__(self, url: Url) -> None:
@@ -36,7 +37,10 @@ class UdpMulticastTransport(SocketTransport):
         if framing not in FRAMINGS:
             raise url.error(f"framing is '{framing}'; {' or '.join(FRAMINGS)} is expected")
         self._sequencer = Sequencer(self._reject, self._flag) if framing == FRAMINGS[0] else None
+        self.framing = "raw" if self._sequencer is None else "iec61162_450"
         self._senders: dict[str, int] = {}
+        self._out: socket.socket | None = None
+        self._own = ("", 0)
         self.flagged: dict[str, int] = {}
         text = url.options.get("interface", "")
         self._name = text if text and not text[0].isdigit() else ""  # looked up when it is opened: it may come later
@@ -44,8 +48,8 @@ class UdpMulticastTransport(SocketTransport):
         super().__init__(url)
 
     def command_fd(self) -> int:
-        """None: orders would need the group's framing."""
-        return -1
+        """A socket of its own, connected to the group."""
+        return self._out.fileno() if self._out is not None else -1
 
     def _open(self) -> None:
         index = socket.if_nametoindex(self._name) if self._name else 0
@@ -58,7 +62,19 @@ class UdpMulticastTransport(SocketTransport):
         s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
         if hasattr(socket, "IP_MULTICAST_ALL"):  # only what came over the interface that was asked for
             s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_ALL, 0)
+        self._open_out(index)
         self._opened()
+
+    def _open_out(self, index: int) -> None:
+        s = self._out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.setblocking(False)
+        way = struct.pack("=4s4si", socket.inet_aton("0.0.0.0"), socket.inet_aton(self._address), index)
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, way)
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
+        if not self._name:
+            s.bind((self._address, 0))
+        s.connect(self._group)
+        self._own = s.getsockname()
 
     def _receive(self, now: float) -> list[Received]:
         assert self._socket is not None
@@ -68,6 +84,8 @@ class UdpMulticastTransport(SocketTransport):
                 data, (host, port) = self._socket.recvfrom(CHUNK)
             except BlockingIOError:
                 break
+            if (host, port) == self._own:
+                continue
             sender = f"{host}:{port}"
             if self._sequencer is None:
                 out.append(Received(now, data, bus=self._line_of(sender)))
@@ -85,7 +103,16 @@ class UdpMulticastTransport(SocketTransport):
         return line
 
     def _send(self, data: bytes) -> int:
-        return 0
+        try:
+            return self._out.send(data) if self._out is not None else 0
+        except BlockingIOError:
+            return 0
+
+    def _release(self) -> None:
+        super()._release()
+        out, self._out = self._out, None
+        if out is not None:
+            out.close()
 
     def _flag(self, remark: str, n: int) -> None:
         self.flagged[remark] = self.flagged.get(remark, 0) + n

@@ -61,6 +61,9 @@ class Nmea0183Options(Strict):
 
     checksum: Literal["required", "none"] = "required"
     talker: str = Field(default="AG", pattern=r"^[A-Z]{2}$")
+    source_id: str = Field(
+        default="AG0001", pattern=r"^[A-Z][A-Z0-9]\d{4}$", description="who sends, on groups of IEC 61162-450"
+    )
     commands: dict[str, SentenceCommand] = Field(default_factory=dict)
     uere_m: float | None = Field(default=None, gt=0, description="1 sigma at HDOP 1; default by fix quality")
     velocity_std_mps: float = Field(default=0.1, gt=0)
@@ -396,11 +399,7 @@ class Nmea0183Driver:
             template = f"${self._options.talker}{c.sentence},{{{n}}},{tail}"
             value = WireField(n, scale=scale, raw_min=low, raw_max=high, decimals=2)
             messages.append(WireMessage(f"{c.sentence} {n}", c.period_s, (value,), template=template))
-        device = self._platform.model.drivers[self.name].device
-        if messages and device.startswith("udp-multicast:"):
-            what = f"'{device}' is receive only, but commands go through it"
-            raise self._platform.error(("drivers", self.name, "device"), f"{what}; serial, tcp or udp is expected")
-        return EncodeTable(self.name, "nmea", tuple(messages)) if messages else None
+        return EncodeTable(self.name, "nmea", tuple(messages), source_id=self._options.source_id) if messages else None
 
 
 def _get(v: Values, key: str, default: float = NAN) -> float:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from giljabi.types import BadInputError
 from giljabi_drivers.contract import Received
 
-Framing = Literal["raw", "socketcan", "can_msgpack", "slcan"]
+Framing = Literal["raw", "socketcan", "can_msgpack", "slcan", "iec61162_450"]
 LOOPBACK = "127.0.0.1"
 FIRST_RETRY_S, LAST_RETRY_S = 0.1, 1.0
 CHUNK = 65536

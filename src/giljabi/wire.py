@@ -141,13 +141,15 @@ class EncodeTable:
     """All messages of one device; framing says how one message becomes bytes on the descriptor.
 
     raw: the bytes as they are (NMEA and MAVLink over serial, TCP, UDP); socketcan: struct can_frame; can_msgpack:
-    python-can's udp_multicast datagram; slcan: a line of Lawicel's ASCII protocol.
+    python-can's udp_multicast datagram; slcan: a line of Lawicel's ASCII protocol; iec61162_450: a datagram with one
+    sentence, sent by `source_id`.
     """
 
     device: str
     protocol: Literal["nmea", "can", "mavlink", "servo"]
     messages: tuple[WireMessage, ...]
-    framing: Literal["raw", "socketcan", "can_msgpack", "slcan"] = "raw"
+    framing: Literal["raw", "socketcan", "can_msgpack", "slcan", "iec61162_450"] = "raw"
+    source_id: str = ""
     mavlink: WireMavlinkLink | None = None
     # servo: one message; its fields name the actuator of each channel of the chain
     chain: Chain | None = field(default=None, compare=False)

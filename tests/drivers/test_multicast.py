@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import math
+import os
 import random
+import re
 import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pynmea2
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pyais.messages import TagBlock
 
-from giljabi.platform import load_platform
+from giljabi._core.guard import WireEncoder
+from giljabi.clock import StackClock
+from giljabi.platform import Platform, load_platform
+from giljabi.registry import build_driver
+from giljabi.safety.guard_thread import build_guard_thread
 from giljabi.types import BadInputError, GnssFix
+from giljabi.wire import EncodeTable
 from giljabi_drivers.contract import Received
 from giljabi_drivers.iec61162_450 import Sequencer
 from giljabi_drivers.multicast_transport import UdpMulticastTransport
@@ -203,7 +214,6 @@ def test_a_fix_over_multicast(sender: socket.socket) -> None:
     assert isinstance(fix, GnssFix)
     assert driver.stats.rejected == {}
     assert t.rejected == {"450_duplicate": 1, "450_binary": 1}
-    assert t.command_fd() == -1
     t.close()
 
 
@@ -255,10 +265,123 @@ def test_wrong_urls(url: str, what: str) -> None:
         open_transport(url)
 
 
-def test_orders_do_not_go_out_by_multicast(tmp_path: Path) -> None:
-    root = Path(__file__).resolve().parents[2]
-    text = (root / "config/platforms/ship.yaml").read_text()
-    path = tmp_path / "ship.yaml"
-    path.write_text(text.replace("serial:/dev/ttyUSB0?baud=38400", "udp-multicast:239.192.0.4:60004", 1))
-    with pytest.raises(BadInputError, match=r"ship\.yaml:.*receive only"):
-        Nmea0183Driver(load_platform(path), "bridge")
+# --- orders ---------------------------------------------------------------------------------------
+
+ORDER = re.compile(rb"UdPbC\0\\(?P<tag>[^\\]+)\\(?P<sentence>[^\r]+)\r\n")
+
+
+def ship_on(device: str, folder: Path, source_id: str = "AG0007") -> Platform:
+    """The ship whose bridge is at this device."""
+    data = yaml.safe_load((Path(__file__).resolve().parents[2] / "config/platforms/ship.yaml").read_text())
+    data["drivers"]["bridge"]["device"] = device
+    data["drivers"]["bridge"]["options"]["source_id"] = source_id
+    path = folder / "ship.yaml"
+    path.write_text(yaml.safe_dump(data))
+    return load_platform(path)
+
+
+@pytest.fixture(scope="module")
+def on_group(tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    return ship_on("udp-multicast:239.192.0.4:60004", tmp_path_factory.mktemp("group"))
+
+
+def order_table(platform: Platform) -> EncodeTable:
+    table = Nmea0183Driver(platform, "bridge").encode_table()
+    assert table is not None
+    return replace(table, framing="iec61162_450")
+
+
+def fields_of(sentence: str) -> list[str]:
+    body, _, given_sum = sentence.removeprefix("$").partition("*")
+    assert checksum(body) == given_sum
+    return body.split(",")
+
+
+def read_datagram(data: bytes) -> tuple[str, int, list[str]]:
+    """Source, line number and fields, by two other libraries; both checksums must be right."""
+    m = ORDER.fullmatch(data)
+    assert m is not None, data
+    tag = TagBlock(m["tag"])
+    tag.init()
+    assert tag.is_valid
+    assert tag.source_station is not None
+    assert tag.line_count is not None
+    return str(tag.source_station), int(tag.line_count), fields_of(m["sentence"].decode())
+
+
+@given(rudder=st.floats(-0.61, 0.61), throttle=st.floats(-9000, 4500), count=st.integers(1, 30))
+def test_orders_carry_header_source_and_counter(on_group: Platform, rudder: float, throttle: float, count: int) -> None:
+    limits = {n: (a.min, a.max) for n, a in on_group.model.actuators.items()}
+    encoder, feed = WireEncoder(order_table(on_group), limits), Feed()
+    values = {"rudder": rudder, "throttle": throttle}
+    for k in range(count):
+        name = ("ROR rudder", "PRC throttle")[k % 2]
+        data = encoder.encode(name, values, True)
+        source, number, fields = read_datagram(data)
+        assert (source, number, fields[0]) == ("AG0007", k, ("AGROR", "AGPRC")[k % 2])
+        if k % 2 == 0:
+            assert float(fields[1]) == pytest.approx(-math.degrees(rudder), abs=0.0051)
+        assert len(feed.sequencer.feed(0.0, "x", data)) == 1
+    assert (feed.rejected, feed.flagged) == ({}, {})
+
+
+def test_the_line_counter_of_orders_comes_round(on_group: Platform) -> None:
+    limits = {n: (a.min, a.max) for n, a in on_group.model.actuators.items()}
+    encoder = WireEncoder(order_table(on_group), limits)
+    frames = [encoder.encode("ROR rudder", {"rudder": 0.0, "throttle": 0.0}, False) for _ in range(1002)]
+    assert [read_datagram(f)[1] for f in frames[-4:]] == [998, 999, 0, 1]
+
+
+def test_a_source_id_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"ship\.yaml:\d+: .*source_id"):
+        Nmea0183Driver(ship_on("udp-multicast:239.192.0.4:60004", tmp_path, "AG1"), "bridge")
+    table = replace(order_table(ship_on("udp-multicast:239.192.0.4:60004", tmp_path)), source_id="bridge")
+    with pytest.raises(ValueError, match=r"source_id is 'bridge'.*AG0001"):
+        WireEncoder(table, {"rudder": (-1.0, 1.0), "throttle": (-1.0, 1.0)})
+
+
+def listener(group: str, port: int) -> socket.socket:
+    """A plain socket of somebody else in the group."""
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind((group, port))
+    s.setsockopt(
+        socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + socket.inet_aton("127.0.0.1")
+    )  # fmt: skip
+    s.settimeout(10.0)
+    return s
+
+
+@pytest.mark.parametrize("interface", ["127.0.0.1", "lo"])
+def test_the_guard_s_thread_sends_orders_to_the_group(sender: socket.socket, tmp_path: Path, interface: str) -> None:
+    """Real sockets: the guard's C++ thread writes, somebody else in the group reads, nothing of it comes back to us."""
+    port = free_port()
+    platform = ship_on(f"udp-multicast:239.192.0.4:{port}?framing=61162-450&interface={interface}", tmp_path)
+    t = opened(platform.model.drivers["bridge"].device)
+    assert t.framing == "iec61162_450"
+    others = [d.encode_table() for n in platform.model.drivers if (d := build_driver(platform, n)) and n != "bridge"]
+    tables = [order_table(platform), *(x for x in others if x is not None)]
+    with listener("239.192.0.4", port) as other, build_guard_thread(platform, tables, StackClock().offset_ns) as guard:
+        guard.set_descriptor("bridge", t.command_fd())
+        heard = [read_datagram(other.recv(2048)) for _ in range(12)]
+        assert guard.devices()["bridge"]["errors"] == 0
+        guard.set_descriptor("bridge", -1)
+    first = heard[0][1]  # the guard numbers what it says, also while nobody takes it
+    assert [number for _, number, _ in heard] == list(range(first, first + 12))
+    assert {source for source, _, _ in heard} == {"AG0007"}
+    assert {fields[0] for _, _, fields in heard} == {"AGROR", "AGPRC"}
+    sender.sendto(HEADER + tagged(hdt(90.0)), ("239.192.0.4", port))
+    (got,) = received(t, 1)
+    assert hdt(90.0).encode() in got.data
+    assert (t.rejected, t.flagged) == ({}, {})
+    t.close()
+    assert t.command_fd() == -1
+
+
+def test_orders_stay_on_the_interface(tmp_path: Path) -> None:
+    t = opened(f"udp-multicast:239.192.0.4:{free_port()}")
+    with socket.socket(fileno=os.dup(t.command_fd())) as s:
+        assert s.getsockname()[0] == "127.0.0.1"
+        assert s.getsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF) != 0
+        assert s.getsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL) == 1
+    t.close()

@@ -27,10 +27,16 @@ class WireEncoder {
   // Checks and compiles; throws std::invalid_argument saying which message and field is wrong.
   WireEncoder(const EncodeTable& table, const std::vector<WireChannel>& channels)
       : protocol_(table.protocol), framing_(table.framing), link_(table.mavlink) {
-    if ((protocol_ == Protocol::can) == (framing_ == Framing::raw)) {
+    const bool datagrams = framing_ == Framing::iec61162_450 && protocol_ == Protocol::nmea;
+    if (!datagrams &&
+        (protocol_ == Protocol::can) == (framing_ == Framing::raw || framing_ == Framing::iec61162_450)) {
       throw std::invalid_argument(
           table.device +
-          ": NMEA, MAVLink and servos go with framing raw, CAN with socketcan, can_msgpack or slcan");
+          ": NMEA goes with framing raw or iec61162_450, MAVLink and servos with raw, "
+          "CAN with socketcan, can_msgpack or slcan");
+    }
+    if (datagrams) {
+      header_ = NmeaHeader(table.device, table.source_id);
     }
     if (table.messages.empty()) {
       throw std::invalid_argument(table.device + ": the encode table has no message");
@@ -155,8 +161,10 @@ class WireEncoder {
     return std::clamp(r, f.raw_min, f.raw_max);
   }
 
-  static std::size_t encode_nmea(const Message& m, const double* values, bool armed,
-                                 std::uint8_t* out) noexcept {
+  std::size_t encode_nmea(const Message& m, const double* values, bool armed,
+                          std::uint8_t* out) const noexcept {
+    const std::size_t head = framing_ == Framing::iec61162_450 ? header_.put(out) : 0;
+    out += head;
     std::size_t n = 0;
     const auto append = [out, &n](const std::string& text) {
       std::copy(text.begin(), text.end(), out + n);
@@ -173,7 +181,7 @@ class WireEncoder {
         append(piece.choice && !armed ? piece.otherwise : piece.text);
       }
     }
-    return close_nmea(out, n);
+    return head + close_nmea(out, n);
   }
 
   std::size_t encode_mavlink(const Message& m, const double* values, bool armed, double t,
@@ -394,6 +402,7 @@ class WireEncoder {
   Protocol protocol_;
   Framing framing_;
   mutable MavlinkLink link_;  // the sequence goes on with every frame
+  mutable NmeaHeader header_;
   std::vector<Message> messages_;
   std::unique_ptr<servo::ServoWire> servo_;
 };

@@ -119,4 +119,53 @@ inline std::size_t close_nmea(std::uint8_t* out, std::size_t n) noexcept {
   return n;
 }
 
+// What stands in front of a sentence in a datagram of IEC 61162-450: the token UdPbC, and a TAG block with
+// source and line counter (clauses 7.1 and 7.2.3).
+class NmeaHeader {
+ public:
+  static constexpr unsigned kLines = 1000;
+
+  NmeaHeader() = default;
+
+  // Throws std::invalid_argument; source: like "AG0001".
+  NmeaHeader(const std::string& what, const std::string& source) : source_(source) {
+    const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+    const bool letters = source.size() == 6 && source[0] >= 'A' && source[0] <= 'Z' &&
+                         ((source[1] >= 'A' && source[1] <= 'Z') || digit(source[1]));
+    if (!letters || !digit(source[2]) || !digit(source[3]) || !digit(source[4]) || !digit(source[5])) {
+      throw std::invalid_argument(what + ": source_id is '" + source +
+                                  "'; two characters of a talker and four digits are expected, like AG0001");
+    }
+  }
+
+  // Writes the header of the next line; returns its length, at most 32 bytes.
+  std::size_t put(std::uint8_t* out) noexcept {
+    static constexpr char kToken[] = {'U', 'd', 'P', 'b', 'C', '\0', '\\', 's', ':'};
+    static constexpr char kHex[] = "0123456789ABCDEF";
+    std::uint8_t* p = out;
+    const auto text = [&p](const char* from, std::size_t n) {
+      for (std::size_t i = 0; i < n; ++i) {
+        *p++ = static_cast<std::uint8_t>(from[i]);
+      }
+    };
+    text(kToken, sizeof kToken);
+    text(source_.data(), source_.size());
+    text(",n:", 3);
+    char number[24];
+    text(number, print_fixed(line_, 0, number));
+    line_ = (line_ + 1) % kLines;
+    unsigned parity = 0;
+    for (const std::uint8_t* q = out + 7; q < p; ++q) {
+      parity ^= *q;
+    }
+    const char end[] = {'*', kHex[(parity >> 4) & 0xFU], kHex[parity & 0xFU], '\\'};
+    text(end, sizeof end);
+    return static_cast<std::size_t>(p - out);
+  }
+
+ private:
+  std::string source_;
+  unsigned line_ = 0;
+};
+
 }  // namespace giljabi::codecs

@@ -18,7 +18,7 @@ struct LockedChain;
 
 enum class FieldSource { value, armed, constant, time };
 enum class Protocol { nmea, can, mavlink, servo };
-enum class Framing { raw, socketcan, can_msgpack, slcan };
+enum class Framing { raw, socketcan, can_msgpack, slcan, iec61162_450 };
 
 // raw = value_si * scale + offset, clipped to [raw_min, raw_max].
 struct WireField {
@@ -101,6 +101,7 @@ struct EncodeTable {
   Protocol protocol = Protocol::nmea;
   std::vector<WireMessage> messages;
   Framing framing = Framing::raw;
+  std::string source_id;  // IEC 61162-450: who sends, two letters and four digits
   WireMavlinkLink mavlink;
   std::shared_ptr<servo::LockedChain>
       chain;  // servo: its bytes; shared with the driver, which reads the replies
