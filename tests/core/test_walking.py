@@ -23,11 +23,12 @@ from giljabi.walking.pendulum import Pendulum, Support
 from giljabi.walking.stepping import StepAdjustment
 from giljabi.walking.swing import Swing, height
 from giljabi.walking.walker_file import load_walker
-from giljabi.walking.wholebody import Contact, Targets, WholeBody, yaw_rotation
+from giljabi.walking.wholebody import Targets, WholeBody, yaw_rotation
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = load_walker("small")
 GAIT = SMALL.walker.gait
+KINEMATICS = {name: Kinematics(load_walker(name)) for name in ("small", "large")}
 FAR = st.floats(-2.0, 2.0)
 
 
@@ -185,7 +186,7 @@ def test_rates_are_those_of_the_posture() -> None:
     first = _targets([0.0, 0.0, GAIT.height], [0.0, 0.05, 0.01], [0.0, -0.05, 0.0])
     first.rates[0, 0], first.rates[0, 13] = 0.3, 0.1
     body.solve(first, 30)
-    before, rates = body.kinematics.q.copy(), body.rates[0, body.kinematics.dof].copy()
+    before, rates = body.kinematics.q.copy(), body.rates[0].copy()
     second = _targets([0.0, 0.1 * dt, GAIT.height], [0.3 * dt, 0.05, 0.01], [0.0, -0.05, 0.0])
     body.solve(second, 10)
     assert (body.kinematics.q - before) / dt == pytest.approx(rates, abs=0.02)
@@ -196,9 +197,8 @@ def test_standing_still_the_ground_carries_the_weight_under_the_centre_of_mass(s
     body = WholeBody(Kinematics(SMALL))
     k = body.kinematics
     body.solve(_targets([0.01, 0.02, GAIT.height], [0.0, 0.05, 0.0], [0.0, -0.05, 0.0]), 30)
-    contact = Contact(k, 0.0)
-    torque = contact.torque(np.zeros((2, k.model.nv)), share)
-    assert contact.zmp == pytest.approx([0.01, 0.02], abs=1e-3)
+    torque = body.torque(share)
+    assert body.zmp == pytest.approx([0.01, 0.02], abs=1e-3)
     names = k.joint_names
     left, right = (abs(torque[names.index(f"{s}_knee")]) for s in ("left", "right"))
     carried = k.mass * 9.81
@@ -207,6 +207,68 @@ def test_standing_still_the_ground_carries_the_weight_under_the_centre_of_mass(s
         assert left > 5 * right
     elif share == 0.0:
         assert right > 5 * left
+
+
+@pytest.mark.parametrize("name", ["small", "large"])
+@given(seed=st.integers(0, 2**32 - 1))
+def test_kinematics_and_inverse_dynamics_are_mujocos(name: str, seed: int) -> None:
+    import mujoco
+
+    k, rng = KINEMATICS[name], np.random.default_rng(seed)
+    m, d = k.model, mujoco.MjData(k.model)
+    nv = m.nv
+    d.qpos[:3], d.qpos[3:7], d.qpos[k.qpos] = rng.normal(size=3), rng.normal(size=4), rng.uniform(k.lower, k.upper)
+    d.qpos[3:7] /= np.linalg.norm(d.qpos[3:7])
+    k.set(d.qpos[:3], d.qpos[3:7], d.qpos[k.qpos])
+    d.qvel[:], d.qacc[:] = rng.normal(size=nv), rng.normal(size=nv)
+    mujoco.mj_kinematics(m, d)
+    mujoco.mj_comPos(m, d)
+    mujoco.mj_comVel(m, d)
+    same = {"rel": 1e-9, "abs": 1e-9}
+    assert k.com == pytest.approx(d.subtree_com[k.base], **same)
+    assert k.mass == pytest.approx(k.core.mass)
+    linear, angular = np.zeros((3, nv)), np.zeros((3, nv))
+    for side, foot in enumerate(k.soles):
+        place, rotation = k.sole(side)
+        assert rotation == pytest.approx(d.xmat[foot.body].reshape(3, 3), **same)
+        assert place == pytest.approx(d.xpos[foot.body] + rotation @ foot.centre, **same)
+        mujoco.mj_jac(m, d, linear, angular, place, foot.body)
+        ours = k.core.jacobian(side, place)
+        order = np.argsort(np.concatenate([np.arange(6), 6 + k._hinges]))
+        dofs = np.concatenate([np.arange(6), k.dof])[order]
+        assert ours[0] == pytest.approx(linear[:, dofs], **same)
+        assert ours[1] == pytest.approx(angular[:, dofs], **same)
+    mujoco.mj_jacSubtreeCom(m, d, linear, k.base)
+    assert k.core.com_jacobian() == pytest.approx(linear[:, dofs], **same)
+    force = np.zeros(nv)
+    mujoco.mj_rne(m, d, 1, force)
+    assert k.core.inverse_dynamics(d.qvel[dofs], d.qacc[dofs]) == pytest.approx(force[dofs], **same)
+
+
+def test_joints_of_a_file_may_stand_in_any_order(tmp_path: Path) -> None:
+    text = (ROOT / "config/robots/small.yaml").read_text().splitlines(keepends=True)
+    first = next(i for i, line in enumerate(text) if "right_hip_yaw: 0.0" in line)
+    text[first : first + 20] = text[first + 19 : first - 1 : -1]
+    (tmp_path / "robot.yaml").write_text("".join(text))
+    (tmp_path / "small.xml").write_text((ROOT / "config/robots/small.xml").read_text())
+    one, other = Chain(SMALL), Chain(load_walker(tmp_path / "robot.yaml"))
+    assert other.joint_names == one.joint_names[::-1]
+    assert other.start_joints == pytest.approx(one.start_joints[::-1])
+    for _ in range(300):
+        targets = [
+            c.step(Senses(np.zeros(3), np.array([0.0, 0.0, 9.81]), c.start_joints), Velocity(0.1)) for c in (one, other)
+        ]
+        assert targets[1] == pytest.approx(targets[0][::-1], abs=1e-9)
+
+
+def test_a_robot_that_is_no_tree_of_hinges_is_refused(tmp_path: Path) -> None:
+    xml = (ROOT / "config/robots/small.xml").read_text()
+    joint = '<joint name="head_pan" '
+    assert joint in xml
+    (tmp_path / "small.xml").write_text(xml.replace(joint, joint + 'type="slide" '))
+    (tmp_path / "robot.yaml").write_text((ROOT / "config/robots/small.yaml").read_text())
+    with pytest.raises(BadInputError, match=r"robot.yaml:\d+: .*'head_pan' is no hinge"):
+        Kinematics(load_walker(tmp_path / "robot.yaml"))
 
 
 @given(st.lists(st.floats(-3.0, 3.0), min_size=3, max_size=3))

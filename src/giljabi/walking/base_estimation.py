@@ -30,9 +30,7 @@ class BaseEstimator:
         self.com = np.zeros(3)
         self.velocity = np.zeros(3)  # of the centre of mass
         self._com_before: Array | None = None
-        k = kinematics
-        site = k.data.site_xmat[k.imu].reshape(3, 3)
-        self._mount = k.rotation(k.base).T @ site  # R_base_imu
+        self._mount = kinematics.R_base_imu
         self._anchor = [np.zeros(3), np.zeros(3)]  # middle of each sole in odom
 
     def start(self, gyro: Array, acceleration: Array, q: Array) -> None:

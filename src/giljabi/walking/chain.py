@@ -13,7 +13,7 @@ from giljabi.walking.footsteps import Foothold, Velocity
 from giljabi.walking.gait import Gait, Measured
 from giljabi.walking.kinematics import Kinematics
 from giljabi.walking.walker_file import WalkerFile
-from giljabi.walking.wholebody import Contact, Targets, WholeBody, yaw_rotation
+from giljabi.walking.wholebody import Targets, WholeBody, yaw_rotation
 
 SETTLE_S = 1.0  # s that the first posture is held
 REST_S = 1.4  # s after which it may walk
@@ -46,7 +46,6 @@ class Chain:
         k = self.body.kinematics
         self.joint_names = k.joint_names
         self.start_joints = self._crouch(k)
-        self.contact = Contact(k, 0.0)
         self._command = self.start_joints.copy()
         self._ticks = 0
         self._mean = np.zeros((2, 3))
@@ -140,8 +139,7 @@ class Chain:
         assert self.gait is not None
         k = self.body.kinematics
         rates = self.body.rates
-        torque = self.contact.torque(rates, self.gait.share_left)
-        torque += k.damping * rates[0, k.dof] + k.armature * rates[1, k.dof]
+        torque = self.body.torque(self.gait.share_left) + k.damping * rates[0] + k.armature * rates[1]
         step = self.file.walker.servos.rate_max * self.dt
         command = np.clip(k.q + torque / k.gain, k.lower, k.upper)
         self._command = np.clip(command, self._command - step, self._command + step)

@@ -83,8 +83,7 @@ class WalkingLoop:
         self._gyro, self._force, self._count = np.zeros(3), np.zeros(3), 0
         self._imu_t = -math.inf
         self._up = np.array([0.0, 0.0, 1.0])  # in the sensor's axes, at rest
-        k = self.chain.estimator.kinematics
-        self._R_base_imu = k.rotation(k.base).T @ k.data.site_xmat[k.imu].reshape(3, 3)
+        self._R_base_imu = self.chain.estimator.kinematics.R_base_imu
         self._trajectory: Trajectory | None = None
         self._steered: tuple[float, BodyVelocity] | None = None
         self._pose = (0.0, 0.0, 0.0)  # x, y, yaw of the chain's own frame in map
@@ -242,7 +241,7 @@ class WalkingLoop:
             position, velocity = np.array([0.0, 0.0, -min(k.sole(i)[0][2] for i in (0, 1))]), np.zeros(3)
         else:
             rotation = e.rotation
-            position = np.asarray(e.kinematics.data.xpos[e.kinematics.base])
+            position = e.kinematics.place
             velocity = rotation.T @ e.velocity
         return Odometry(
             now, R_map_odom @ position + np.array([x, y, 0.0]), quat_from_matrix(R_map_odom @ rotation), velocity,

@@ -1,4 +1,4 @@
-"""Kinematics and gravity of a walker: MuJoCo's functions on a model of our own, never the simulator's state."""
+"""Kinematics and dynamics of a walker by giljabi._core.walking; MuJoCo reads the MJCF, nothing else."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from giljabi._core.walking import Body
 from giljabi.types import Array
 from giljabi.walking.walker_file import Foot, WalkerFile
 
@@ -31,7 +32,7 @@ class Kinematics:
         w = file.walker
         self.file = file
         self.model = load_model(file.model_path, file)
-        self.data = mujoco.MjData(self.model)
+        self.data = mujoco.MjData(self.model)  # of the MJCF's first posture: for places that are fixed on a body
         m = self.model
         self.base = _find(file, m, mujoco.mjtObj.mjOBJ_BODY, w.base, "base")
         joints = [_find(file, m, mujoco.mjtObj.mjOBJ_JOINT, j, "joints", j) for j in w.joints]
@@ -54,10 +55,55 @@ class Kinematics:
         self.imu = _find(file, m, mujoco.mjtObj.mjOBJ_SITE, w.imu.site, "imu", "site")
         self.mass = float(m.body_subtreemass[self.base])
         self.nominal = np.array(list(w.joints.values()))
+        mujoco.mj_kinematics(self.model, self.data)
         self.legs = [np.flatnonzero(np.isin(self.dof, self._chain(s.body))) for s in self.soles]
-        self._jac = np.zeros((3, m.nv))
-        self._jac_r = np.zeros((3, m.nv))
+        self.core, self._numbers = self._made()
+        self.R_base_imu = self.data.xmat[self.base].reshape(3, 3).T @ self.data.site_xmat[self.imu].reshape(3, 3)
+        self._places = slice(7, None) if self._in_order else 7 + self._hinges
         self.set(np.zeros(3), np.array([1.0, 0, 0, 0]), self.nominal)
+
+    def _made(self) -> tuple[Body, dict[int, int]]:
+        """The core's body, and its number of each of the MJCF's."""
+        m, root = self.model, self.base
+        bodies = [i for i in range(root, m.nbody) if m.body_rootid[i] == m.body_rootid[root] and self._below(i)]
+        number = {b: i for i, b in enumerate(bodies)}
+        joints = [j for b in bodies[1:] for j in range(m.body_jntadr[b], m.body_jntadr[b] + m.body_jntnum[b])]
+        hinge = mujoco.mjtJoint.mjJNT_HINGE
+        other = [m.joint(j).name for j in joints if m.jnt_type[j] != hinge]
+        if other or m.body_jntnum[root] != 1:
+            what = f"joint '{other[0]}' is no hinge" if other else "the base has a hinge beside its free joint"
+            raise self.file.error(
+                f"{self.file.walker.model}: {what}; hinges below a floating base are expected", "model"
+            )
+        links = np.zeros((len(bodies), 20))
+        for row, b in zip(links, bodies, strict=True):
+            turned = np.zeros(9)
+            mujoco.mju_quat2Mat(turned, m.body_iquat[b])
+            axes = turned.reshape(3, 3)
+            inertia = axes @ np.diag(m.body_inertia[b]) @ axes.T
+            row[:] = *m.body_pos[b], *m.body_quat[b], m.body_mass[b], *m.body_ipos[b], *inertia.flat
+        hinges = np.array([[*m.jnt_axis[j], *m.jnt_pos[j], m.qpos0[m.jnt_qposadr[j]]] for j in joints])
+        rank = {int(m.jnt_dofadr[j]): i for i, j in enumerate(joints)}
+        self._hinges = np.array([rank[int(d)] for d in self.dof])  # number in the core of each of the file's joints
+        self._in_order = list(self._hinges) == list(range(len(joints)))
+        self._rest = m.qpos0[[m.jnt_qposadr[j] for j in joints]].astype(float)  # of joints that the file does not name
+        self.columns = np.concatenate([np.arange(6), 6 + self._hinges])  # of velocities: base, then the file's joints
+        lower, upper = np.full(len(joints), -np.pi), np.full(len(joints), np.pi)
+        lower[self._hinges], upper[self._hinges] = self.lower, self.upper
+        soles = np.array([[*s.centre, *s.half] for s in self.soles])
+        parents = [-1] + [number[int(m.body_parentid[b])] for b in bodies[1:]]
+        legs = self._hinges[np.concatenate(self.legs)].tolist()
+        under = [number[int(m.jnt_bodyid[j])] for j in joints]
+        return (
+            Body(parents, links, under, hinges, [number[s.body] for s in self.soles], soles, legs, lower, upper),
+            number,
+        )
+
+    def _below(self, body: int) -> bool:
+        """Whether a body is the base or hangs on it."""
+        while body > self.base:
+            body = int(self.model.body_parentid[body])
+        return body == self.base
 
     def _chain(self, body: int) -> list[int]:
         """Degrees of freedom of the joints from a body up to the base."""
@@ -68,55 +114,44 @@ class Kinematics:
             body = int(self.model.body_parentid[body])
         return out
 
+    def hinges(self, joints: Array) -> Array:
+        """Values (n,) of the file's joints in the core's order; joints that the file does not name at rest."""
+        if self._in_order:
+            return joints
+        out: Array = self._rest.copy()
+        out[self._hinges] = joints
+        return out
+
+    def of_hinges(self, values: Array) -> Array:
+        """Values in the core's order in the file's (n,)."""
+        return values if self._in_order else np.asarray(values[self._hinges])
+
     def set(self, position: Array, quaternion: Array, q: Array) -> None:
         """Takes a posture: base position (3,), orientation (4,) w first, joints (n,)."""
-        qpos, b = self.data.qpos, self.base_qpos
-        qpos[b : b + 3], qpos[b + 3 : b + 7], qpos[self.qpos] = position, quaternion, q
-        self.update()
-
-    def update(self) -> None:
-        """Positions of all bodies for the present posture."""
-        mujoco.mj_kinematics(self.model, self.data)
-        mujoco.mj_comPos(self.model, self.data)
-
-    def move(self, step: Array) -> None:
-        """The posture moved by a velocity (nv,) in one unit of time."""
-        mujoco.mj_integratePos(self.model, self.data.qpos, step, 1.0)
+        self.core.set(position, quaternion, self.hinges(q))
 
     @property
     def q(self) -> Array:
         """Joints (n,)."""
-        return np.asarray(self.data.qpos[self.qpos])
+        return np.asarray(self.core.q[self._places])
 
     @property
     def com(self) -> Array:
         """Centre of mass (3,)."""
-        return np.asarray(self.data.subtree_com[self.base])
+        return self.core.com
 
-    def com_jacobian(self, out: Array) -> None:
-        """Jacobian (3, nv) of the centre of mass."""
-        mujoco.mj_jacSubtreeCom(self.model, self.data, out, self.base)
+    @property
+    def place(self) -> Array:
+        """Position (3,) of the base."""
+        return np.asarray(self.core.q[:3].copy())
 
     def rotation(self, body: int) -> Array:
-        """R (3, 3) of a body."""
-        return np.asarray(self.data.xmat[body]).reshape(3, 3)
+        """R (3, 3) of a body of the MJCF."""
+        return self.core.rotation(self._numbers[body])
 
     def sole(self, side: int) -> tuple[Array, Array]:
         """Middle (3,) and R (3, 3) of the sole of foot 0 (left) or 1 (right)."""
-        s = self.soles[side]
-        rotation = self.rotation(s.body)
-        return self.data.xpos[s.body] + rotation @ s.centre, rotation
-
-    def point_jacobian(self, side: int, point: Array, position: Array, rotation: Array | None = None) -> None:
-        """Jacobians (3, nv) of a point (3,) that moves with a foot, and of its orientation."""
-        mujoco.mj_jac(self.model, self.data, position, rotation, point, self.soles[side].body)
-
-    def inverse_dynamics(self, rates: Array, out: Array) -> Array:
-        """Generalised force (nv,), in `out`, of this posture moving with `rates` (2, nv): velocity and acceleration."""
-        self.data.qvel[:], self.data.qacc[:] = rates
-        mujoco.mj_comVel(self.model, self.data)
-        mujoco.mj_rne(self.model, self.data, 1, out)
-        return out
+        return self.core.sole(side), self.core.rotation(self._numbers[self.soles[side].body])
 
 
 def load_model(path: Path, file: WalkerFile) -> mujoco.MjModel:
