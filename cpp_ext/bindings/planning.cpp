@@ -27,8 +27,23 @@ constexpr struct {
     {"speed_max", &LatticeOptions::speed_max}, {"acceleration", &LatticeOptions::acceleration},
     {"braking", &LatticeOptions::braking},     {"piece", &LatticeOptions::piece},
     {"horizon", &LatticeOptions::horizon},     {"goal_radius", &LatticeOptions::goal_radius},
-    {"greed", &LatticeOptions::greed},
+    {"greed", &LatticeOptions::greed},         {"wait", &LatticeOptions::wait},
 };
+
+void take_movers(LatticePlanner& p,
+                 const py::array_t<double, py::array::c_style | py::array::forcecast>& rows) {
+  if (rows.ndim() != 2 || rows.shape(1) != 6)
+    throw std::invalid_argument("movers of shape (n, 6) are expected");
+  std::array<Mover, LatticePlanner::kMovers> movers{};
+  if (rows.shape(0) > LatticePlanner::kMovers) throw std::invalid_argument("at most 64 movers are expected");
+  const auto r = rows.unchecked<2>();
+  for (py::ssize_t i = 0; i < r.shape(0); ++i) {
+    for (py::ssize_t k = 0; k < 6; ++k)
+      if (!std::isfinite(r(i, k))) throw std::invalid_argument("finite movers are expected");
+    movers[static_cast<std::size_t>(i)] = {{r(i, 0), r(i, 1)}, {r(i, 2), r(i, 3)}, r(i, 4), r(i, 5)};
+  }
+  p.set_movers(movers.data(), static_cast<int>(r.shape(0)));
+}
 
 LatticePlanner made(int width, int height, double resolution, const std::map<std::string, double>& options,
                     int expansions) {
@@ -74,6 +89,20 @@ void bind(py::module_& m) {
           "Takes in cells (height, width), rows along y: 0 free, 1 occupied, else unknown; corner (x, y) [m "
           "map]\n"
           "of the first one, goal (x, y) [m map], which may lie outside.")
+      .def(
+          "limit_speed",
+          [](LatticePlanner& p, double speed) {
+            if (!(speed > 0.0 && std::isfinite(speed)))
+              throw std::invalid_argument("a speed above 0 is expected");
+            p.limit_speed(speed);
+          },
+          py::arg("speed"), "Another speed_max [m/s] for the plans that follow.")
+      .def("set_movers", &take_movers, py::arg("movers"),
+           "What moves, (n, 6), from the begin of the next plan on: x y [m map], vx vy [m/s], the distance "
+           "between\n"
+           "centres that is kept [m], and by how much it grows [m/s]; at most 64.")
+      .def("room", &LatticePlanner::room, py::arg("x"), py::arg("y"),
+           "Distance [m] from a place to what is occupied; 0 outside the grid.")
       .def("clearance", &LatticePlanner::clearance, py::arg("x"), py::arg("y"),
            "Distance [m] from a place to what is not known to be free; 0 outside the grid.")
       .def("cost_to_go", py::overload_cast<double, double>(&LatticePlanner::cost_to_go, py::const_),

@@ -28,6 +28,7 @@ from giljabi.types import (
     JointState,
     LocalOrigin,
     Sample,
+    Scan,
     SpeedThroughWater,
 )
 from giljabi_drivers.contract import Asked, Driver, Received, StepResult
@@ -254,6 +255,10 @@ def _insane(s: Sample, k: float) -> str:  # noqa: PLR0911
         return "" if _within([s.speed], k * SPEED_MAX) and 0.0 < s.std < k * SPEED_MAX else repr(s)
     if isinstance(s, (ExternalOdometry, LocalOrigin, Battery)):
         return _insane_of_autopilot(s, k)
+    if isinstance(s, Scan):
+        near = s.ranges[np.isfinite(s.ranges)]
+        ok = bool(np.all((near >= 0.0) & (near <= k * LENGTH_MAX))) and 0.0 < s.duration <= 60.0
+        return "" if ok and math.isfinite(s.angle_min) and math.isfinite(s.angle_increment) else repr(s)
     return _insane_rows(s, k)
 
 

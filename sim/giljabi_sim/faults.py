@@ -9,7 +9,7 @@ from giljabi_sim.fault_spec import Fault
 from giljabi_sim.scenario import Scenario
 from giljabi_sim.wire_faults import WireFaults
 
-STEPS = ("estimator", "tracker", "planner", "controller", "supervisor")
+STEPS = ("estimator", "tracker", "mapper", "planner", "controller", "supervisor")
 
 
 @dataclass(slots=True)

@@ -72,7 +72,10 @@ PROCESSES: tuple[ProcessSpec, ...] = (
     ProcessSpec(
         "perception",
         "heavy data must not delay control",
-        (NodeSpec("tracker", "giljabi.ros.tracker:TrackerNode"),),
+        (
+            NodeSpec("tracker", "giljabi.ros.tracker:TrackerNode"),
+            NodeSpec("mapper", "giljabi.ros.mapper:MapperNode"),
+        ),
         nice=-5,
     ),
     ProcessSpec(

@@ -114,7 +114,7 @@ class Actuator(Strict):
 class Sensor(Strict):
     """One source of samples: where it sits and how old it may get."""
 
-    kind: Literal["gnss", "imu", "heading", "joints", "log", "odometry", "battery", "detections"]
+    kind: Literal["gnss", "imu", "heading", "joints", "log", "odometry", "battery", "detections", "scan"]
     driver: str
     position: tuple[float, float, float] = (0.0, 0.0, 0.0)  # in base_link [m]
     rpy_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)  # R_base_sensor
@@ -139,13 +139,18 @@ class Step(Strict):
 
 
 class Steps(Strict):
-    """The four steps of the stack."""
+    """The steps of the stack; a mapper is for vehicles that see what stands about them."""
 
     model_config = ConfigDict(json_schema_extra=left_out("estimator", "controller"))
     estimator: Step
     tracker: Step
+    mapper: Step | None = None
     planner: Step
     controller: Step
+
+    def rates(self) -> dict[str, float]:
+        """Rate [Hz] of every step that there is."""
+        return {n: s.rate_hz for n in type(self).model_fields if (s := getattr(self, n)) is not None}
 
 
 class FenceKeeping(Strict):

@@ -1,8 +1,8 @@
 """Steps and drivers by the name a platform file gives; other packages add theirs through entry points.
 
-Entry point groups: `giljabi.estimators`, `giljabi.trackers`, `giljabi.planners`, `giljabi.controllers`,
-`giljabi.fast_loops` and `giljabi.drivers`.
-An estimator, tracker, planner, controller or fast loop is a callable `(platform: Platform) -> step`; a driver is
+Entry point groups: `giljabi.estimators`, `giljabi.trackers`, `giljabi.mappers`, `giljabi.planners`,
+`giljabi.controllers`, `giljabi.fast_loops` and `giljabi.drivers`.
+An estimator, tracker, mapper, planner, controller or fast loop is a callable `(platform: Platform) -> step`; a driver is
 `(platform: Platform, name: str) -> Driver`. A kind may also be `module:name`, or `file.py:name` with a file beside the
 platform file; either runs that code.
 """
@@ -26,7 +26,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "external": "giljabi.estimation.external:ExternalEstimator",
     },
     "trackers": {"gnn": "giljabi.perception.gnn:GnnTracker"},
+    "mappers": {"scan_grid": "giljabi.perception.scan_grid:ScanGridMapper"},
     "planners": {
+        "flight_avoid": "giljabi.planning.flight_avoid:FlightAvoidPlanner",
         "flight_route": "giljabi.planning.flight_route:FlightRoutePlanner",
         "ocp_route": "giljabi.planning.ocp_route:OcpRoutePlanner",
         "walk_route": "giljabi.planning.walk_route:WalkRoutePlanner",
@@ -43,6 +45,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "dynamixel": "giljabi_drivers.servo:DynamixelDriver",
         "feetech": "giljabi_drivers.servo:FeetechDriver",
         "nmea2000": "giljabi_drivers.nmea2000:Nmea2000Driver",
+        "ld19": "giljabi_drivers.ld19:Ld19Driver",
         "mavlink": "giljabi_drivers.mavlink:MavlinkDriver",
         "vectornav": "giljabi_drivers.vectornav:VectorNavDriver",
         "xsens": "giljabi_drivers.xsens:XsensDriver",
@@ -103,7 +106,7 @@ def _from_file(path: Path) -> ModuleType:
 
 
 def build_step(platform: Platform, step: str) -> Any:
-    """The estimator, tracker, planner or controller that the platform file names."""
+    """The estimator, tracker, mapper, planner or controller that the platform file names."""
     kind = getattr(platform.model.steps, step).kind
     return factory(platform, step + "s", kind, "steps", step)(platform)
 

@@ -16,17 +16,19 @@ from giljabi.registry import build_driver, build_fast_loop, build_step
 from giljabi.safety.guard import build_guard, feedback_slots
 from giljabi.safety.hold import DegradedHold
 from giljabi.safety.supervisor import RATE_HZ, Supervisor, SupervisorInputs
-from giljabi.steps import Controller, Estimator, FastLoop, Planner, Tracker, plan_inside
+from giljabi.steps import Controller, Estimator, FastLoop, MapFollower, Mapper, Planner, Tracker, plan_inside
 from giljabi.types import (
     ActuatorCommand,
     Detections,
     GeoDetections,
+    GridMap,
     Health,
     JointState,
     MissionState,
     Odometry,
     Route,
     Sample,
+    Scan,
     StackState,
     Tracks,
     Trajectory,
@@ -66,6 +68,7 @@ class Latest:
     joints: JointState | None = None
     odom: Odometry | None = None
     tracks: Tracks | None = None
+    map: GridMap | None = None
     trajectory: Trajectory | None = None
     mission: MissionState | None = None
     command: ActuatorCommand | None = None
@@ -105,6 +108,7 @@ class Stack:
         self.fast: FastLoop | None = build_fast_loop(platform)
         self.estimator: Estimator | FastLoop = self.fast or build_step(platform, "estimator")
         self.tracker: Tracker = build_step(platform, "tracker")
+        self.mapper: Mapper | None = build_step(platform, "mapper") if platform.model.steps.mapper else None
         self.planner: Planner = build_step(platform, "planner")
         plan_inside(self.planner, platform, ())
         self.controller: Controller | None = None if self.fast else build_step(platform, "controller")
@@ -112,19 +116,21 @@ class Stack:
         self.latest = Latest()
         self.stalled: frozenset[str] = frozenset()  # steps that are not called: what a dead process looks like
         steps = platform.model.steps
-        self._rates = {name: Periodic(getattr(steps, name).rate_hz) for name in type(steps).model_fields}
+        self._rates = {name: Periodic(rate) for name, rate in steps.rates().items()}
         self._rates["supervisor"] = Periodic(RATE_HZ)
         self._samples: list[Sample] = []
         self._detections: list[Detections | GeoDetections] = []
-        self._odometry: list[Odometry] = []
+        self._odometry: list[Odometry] = []  # since the tracker's last step
+        self._scans: list[Scan] = []
+        self._poses: list[Odometry] = []  # since the mapper's last step
         self._stamps: dict[str, float] = {}
 
     @property
     def base_rate_hz(self) -> float:
         """The rate `step` wants: the fastest of its parts; with a fast loop several ticks a turn of its bus."""
-        steps, guard = self.platform.model.steps, self.platform.model.guard.rate_hz
-        turns = FAST_TICKS * guard if self.fast else guard
-        return float(max(turns, *(getattr(steps, n).rate_hz for n in type(steps).model_fields)))
+        m = self.platform.model
+        turns = FAST_TICKS * m.guard.rate_hz if self.fast else m.guard.rate_hz
+        return float(max(turns, *m.steps.rates().values()))
 
     # --- what an operator does ---
 
@@ -171,6 +177,7 @@ class Stack:
         self._run_fast(now)
         self._estimate(now)
         self._track(now)
+        self._map(now)
         self._plan(now)
         self._control(now)
         self._supervise(now)
@@ -198,6 +205,10 @@ class Stack:
             self._stamps[sample.source] = max(sample.t, self._stamps.get(sample.source, sample.t))
             if isinstance(sample, (Detections, GeoDetections)):
                 self._detections.append(sample)
+                continue
+            if isinstance(sample, Scan):
+                if self.mapper is not None:
+                    self._scans.append(sample)
                 continue
             if isinstance(sample, JointState):
                 self.latest.joints = merge_joints(self.latest.joints, sample)
@@ -229,6 +240,8 @@ class Stack:
     def _take_odom(self, now: float, odom: Odometry) -> None:
         self.latest.odom = odom
         self._odometry.append(odom)
+        if self.mapper is not None:
+            self._poses.append(odom)
         self.guard.odometry(now, odom)
 
     def _track(self, now: float) -> None:
@@ -236,6 +249,14 @@ class Stack:
             return
         self.latest.tracks = self.tracker.step(now, self._detections, self._odometry, self.estimator.origin)
         self._detections, self._odometry = [], []
+
+    def _map(self, now: float) -> None:
+        if self.mapper is None or not self._due("mapper", now):
+            return
+        self.latest.map = self.mapper.step(now, self._scans, self._poses)
+        self._scans, self._poses = [], []
+        if self.latest.map is not None and isinstance(self.planner, MapFollower):
+            self.planner.set_map(self.latest.map)
 
     def _plan(self, now: float) -> None:
         if self.latest.odom is None or not self._due("planner", now):

@@ -14,12 +14,14 @@ from giljabi.types import (
     ActuatorCommand,
     Detections,
     GeoDetections,
+    GridMap,
     JointState,
     MissionState,
     Odometry,
     Origin,
     Route,
     Sample,
+    Scan,
     StackState,
     Tracks,
     Trajectory,
@@ -58,12 +60,27 @@ class Tracker(Protocol):
         """odometry: what came since the last call, for detections given in base_link."""
 
 
+class Mapper(Protocol):
+    """Scans in, a map of what stands about the vehicle out."""
+
+    def step(self, now: float, scans: Sequence[Scan], odometry: Sequence[Odometry]) -> GridMap | None:
+        """odometry: what came since the last call; None before the first scan."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlanResult:
     """One planner step: what to follow and where the mission stands."""
 
     trajectory: Trajectory | None  # None: nothing to follow (idle, arrived and stopped)
     mission: MissionState
+
+
+@runtime_checkable
+class MapFollower(Protocol):
+    """A planner that wants to know what stands about the vehicle; optional."""
+
+    def set_map(self, grid: GridMap) -> None:
+        """Replaces the map."""
 
 
 class Planner(Protocol):

@@ -192,6 +192,24 @@ class Kind(Enum):
     STATIC = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One revolution of a scanner that measures distances in its own x-y plane.
+
+    Ray k points angle_min + k angle_increment from x to y [rad] and was measured at t - duration + k duration / n.
+    ranges: (n,) m; inf where nothing came back, NaN where nothing was measured.
+    """
+
+    t: float  # of the last ray
+    angle_min: float
+    angle_increment: float
+    ranges: Array
+    duration: float  # s
+    range_min: float  # m
+    range_max: float
+    source: str = "lidar"
+
+
 Sample: TypeAlias = (
     Imu
     | GnssFix
@@ -204,6 +222,7 @@ Sample: TypeAlias = (
     | Battery
     | Detections
     | GeoDetections
+    | Scan
 )
 
 # --- estimate, world ------------------------------------------------------------------------------
@@ -258,6 +277,24 @@ class Tracks:
     def predicted(self, t: float) -> Array:
         """Positions (n, 2) [m, map] at time t under constant velocity."""
         return np.asarray(self.data[:, :2] + (t - self.t) * self.data[:, 3:5])
+
+
+FREE, OCCUPIED, UNKNOWN = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class GridMap:
+    """What stands about the vehicle at its height, in map.
+
+    cells: (rows, columns) uint8, rows along y: FREE, OCCUPIED or UNKNOWN, from `corner` (x, y) [m] on; what lies
+    outside is unknown. height: of the layer [m].
+    """
+
+    t: float
+    resolution: float  # m, side of a cell
+    corner: tuple[float, float]
+    height: float
+    cells: npt.NDArray[np.uint8]
 
 
 # --- goal, plan, command --------------------------------------------------------------------------

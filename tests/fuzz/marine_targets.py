@@ -1,8 +1,9 @@
-"""Fuzz targets of NMEA 2000, IEC 61162-450 and serial IMUs, with their seeds."""
+"""Fuzz targets of NMEA 2000, IEC 61162-450, serial IMUs and scanners, with their seeds."""
 
 from __future__ import annotations
 
 import binascii
+import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 from giljabi.platform import Platform, find_platform, load_platform
 from giljabi_drivers.contract import Received
 from giljabi_drivers.iec61162_450 import HEADER, Sequencer
+from giljabi_drivers.ld19 import Ld19Driver, crc8
 from giljabi_drivers.nmea2000 import Nmea2000Driver
 from giljabi_drivers.recordings import read_recording
 from giljabi_drivers.vectornav import VectorNavDriver
@@ -51,6 +53,12 @@ def xsens_message(data: bytes) -> bytes:
     return b"\xfa" + body + bytes([-sum(body) & 0xFF])
 
 
+def ld19_packet(data: bytes) -> bytes:
+    """With a right CRC."""
+    body = b"\x54\x2c" + data[:44].ljust(44, b"\x00")
+    return body + bytes([crc8(body)])
+
+
 def imu_platform(kind: str) -> Platform:
     """A ship with such an IMU, whose heading is used."""
     source = find_platform("ship")
@@ -84,6 +92,17 @@ def targets(drive: Drive) -> dict[str, Callable[[], Target]]:
 
         return target
 
+    def ld19() -> Target:
+        platform = load_platform("drone_lidar")
+
+        def target(data: bytes) -> None:
+            size = 1 + data[0] % 90 if data else 1
+            stream = b"".join(ld19_packet(p) if i % 3 else p for i, p in enumerate(records(data[1:])))
+            chunks = (Received(0.01 * k, stream[k : k + size]) for k in range(0, len(stream), size))
+            drive(Ld19Driver(platform, "scanner"), chunks)
+
+        return target
+
     def datagrams_450() -> Target:
         def target(data: bytes) -> None:
             counts = [0]
@@ -105,6 +124,7 @@ def targets(drive: Drive) -> dict[str, Callable[[], Target]]:
         "vectornav": lambda: serial_imu("vectornav", VectorNavDriver, vectornav_packet),
         "xsens": lambda: serial_imu("xsens", XsensDriver, xsens_message),
         "datagrams_450": datagrams_450,
+        "ld19": ld19,
     }
 
 
@@ -123,6 +143,9 @@ def seeds(name: str) -> list[bytes]:
         item = bytes.fromhex("10200200011060040000000020 10103f800000 000000000000000000000000".replace(" ", ""))
         rate = bytes.fromhex("40200c000000000000000041200000 80200c3c23d70a0000000000000000 e0200400000003")
         return [b"\x20" + b"".join(bytes([len(p)]) + p for p in (b"\xfa\xff", item, b"", item + rate))]
+    if name == "ld19":
+        turn = [struct.pack("<HH36sHH", 3600, k, b"\xe8\x03\xc8" * 12, k + 900, 0) for k in range(0, 36000, 1000)]
+        return [b"\x20" + b"".join(bytes([len(p)]) + p for p in turn)]
     if name == "datagrams_450":
         line = b"\\s:GP0001,n:7*15\\$HEHDT,1.0,T*11\r\n"
         return [b"".join(bytes([len(p)]) + p for p in (b"RaUdP\0", line, b"", line * 2))]

@@ -21,7 +21,7 @@ import mavlink_targets
 import numpy as np
 
 from giljabi.platform import load_platform
-from giljabi.types import BadInputError, Detections, GeoDetections, Imu, JointState
+from giljabi.types import BadInputError, Detections, GeoDetections, Imu, JointState, Scan
 from giljabi_drivers import can
 from giljabi_drivers.can_frames import unpack_msgpack, unpack_socketcan
 from giljabi_drivers.contract import Received
@@ -42,6 +42,9 @@ def look_into(sample: Any) -> None:
         if isinstance(value, float):
             assert math.isfinite(value) or (f.name in MAY_BE_NAN and math.isnan(value)), sample
         elif isinstance(value, np.ndarray):
+            if isinstance(sample, Scan):  # inf: nothing came back, NaN: nothing was measured
+                assert (value[np.isfinite(value)] >= 0.0).all(), sample
+                continue
             assert not np.isinf(value).any(), sample
             assert not np.isnan(value).any() or isinstance(sample, (Imu, Detections, GeoDetections)) or value.size == 3
         elif isinstance(value, Mapping) and isinstance(sample, JointState):

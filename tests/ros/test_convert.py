@@ -20,7 +20,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import PointCloud2, PointField
 
 from giljabi import topics
-from giljabi.ros import cloud, convert, goals, status
+from giljabi.ros import cloud, convert, convert_map, goals, status
 from giljabi.types import (
     NAN,
     ActuatorCommand,
@@ -29,6 +29,7 @@ from giljabi.types import (
     GeoDetections,
     GnssFix,
     GnssVelocity,
+    GridMap,
     Heading,
     Health,
     Imu,
@@ -38,6 +39,7 @@ from giljabi.types import (
     Odometry,
     Origin,
     Route,
+    Scan,
     SpeedThroughWater,
     StackState,
     Tracks,
@@ -386,3 +388,41 @@ def test_every_row_of_the_topic_table_names_a_message_that_exists() -> None:
 
     for row in topics.TOPICS:
         assert message_class(row.message).__name__ == row.message.split("/")[1]
+
+
+@given(T, st.integers(2, 40), st.sampled_from([-0.014, 0.02]), st.integers(0, 2**32 - 1))
+def test_scans_survive_with_their_holes_and_open_rays(t: float, n: int, step: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    ranges = rng.choice([math.inf, NAN, 0.5, 3.25, 11.0], n)
+    scan = Scan(t + 1.0, 0.25, step, ranges, 0.1, 0.02, 12.0, "lidar")
+    back = convert_map.scan_from_msg(wire(convert_map.scan_to_msg(scan)))
+    assert back.t == pytest.approx(scan.t, abs=1e-6)
+    assert (back.source, back.duration, back.range_max) == ("lidar", pytest.approx(0.1), pytest.approx(12.0))
+    assert back.angle_increment == pytest.approx(step)
+    np.testing.assert_allclose(back.ranges, ranges)
+
+
+def test_scans_that_make_no_sense_are_refused() -> None:
+    for change in ({"angle_increment": 0.0}, {"range_max": 0.0}, {"scan_time": -1.0}, {"ranges": []}):
+        msg = convert_map.scan_to_msg(Scan(1.0, 0.0, 0.1, np.ones(5), 0.1, 0.02, 12.0))
+        for name, value in change.items():
+            setattr(msg, name, value)
+        with pytest.raises(BadInputError):
+            convert_map.scan_from_msg(msg)
+
+
+def test_maps_survive_and_turned_ones_are_refused() -> None:
+    cells = np.random.default_rng(1).integers(0, 3, (7, 5)).astype(np.uint8)
+    grid = GridMap(12.5, 0.2, (-3.5, 8.25), 6.5, cells)
+    back = convert_map.map_from_msg(wire(convert_map.map_to_msg(grid)))
+    assert (back.t, back.corner, back.height) == (12.5, (-3.5, 8.25), 6.5)
+    assert back.resolution == pytest.approx(0.2)
+    np.testing.assert_array_equal(back.cells, cells)
+    msg = convert_map.map_to_msg(grid)
+    msg.info.origin.orientation.z = 0.7
+    with pytest.raises(BadInputError):
+        convert_map.map_from_msg(msg)
+    msg = convert_map.map_to_msg(grid)
+    msg.info.width = 6
+    with pytest.raises(BadInputError):
+        convert_map.map_from_msg(msg)

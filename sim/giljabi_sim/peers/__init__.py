@@ -20,6 +20,7 @@ def _kinds() -> dict[str, Callable[..., Peer]]:
     from giljabi_sim.peers.autopilot import AutopilotPeer
     from giljabi_sim.peers.can import CanPeer
     from giljabi_sim.peers.imu import VectorNavPeer, XsensPeer
+    from giljabi_sim.peers.ld19 import Ld19Peer
     from giljabi_sim.peers.nmea import NmeaPeer
     from giljabi_sim.peers.nmea2000 import Nmea2000Peer
     from giljabi_sim.peers.servo import ServoPeer
@@ -33,6 +34,7 @@ def _kinds() -> dict[str, Callable[..., Peer]]:
         "xsens": XsensPeer,
         "servo": ServoPeer,
         "autopilot": AutopilotPeer,
+        "ld19": Ld19Peer,
     }
 
 

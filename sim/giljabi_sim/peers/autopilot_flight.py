@@ -20,7 +20,8 @@ STABILIZE, AUTO, GUIDED, LOITER, RTL, LAND, BRAKE = 0, 3, 4, 5, 6, 9, 17
 MODES = {STABILIZE, GUIDED, LOITER, RTL, LAND, BRAKE}
 HOLDS = (LOITER, BRAKE)
 SETPOINT_TIMEOUT = 3.0  # s, GUID_TIMEOUT: without a new setpoint it stops
-GCS_TIMEOUT = 5.0  # s: without the ground station's heartbeat it returns, where FS_GCS_ENABLE is set
+GCS_TIMEOUT = 5.0  # s: without the ground station's heartbeat it returns or lands, where FS_GCS_ENABLE is set
+FS_LAND = 5.0  # of FS_GCS_ENABLE
 DISARM_DELAY = 10.0  # s on the ground until it disarms by itself
 BRAKE_ACCEL = 7.5  # m/s^2, of mode BRAKE
 READY_S = 3.0  # s after power on until the checks before arming pass
@@ -242,7 +243,7 @@ class Pilot:
         silent = self.beat_t is not None and now - self.beat_t > GCS_TIMEOUT and self.parameters["FS_GCS_ENABLE"] > 0.0
         if silent and self.mode in (GUIDED, BRAKE, LOITER):
             self.texts.append((1, "GCS Failsafe"))
-            self.set_mode(RTL)
+            self.set_mode(LAND if self.parameters["FS_GCS_ENABLE"] == FS_LAND else RTL)
         if charge < 0.08 and self.mode != LAND:
             self.texts.append((1, "Battery Failsafe"))
             self.set_mode(LAND)

@@ -20,7 +20,7 @@ from giljabi.estimation.options import EskfOptions, speed_lost
 from giljabi.frames import LocalFrame
 from giljabi.platform import Platform
 from giljabi.steps import LOST
-from giljabi.types import Detections, GeoDetections, Imu, Odometry, Origin, Sample
+from giljabi.types import Detections, GeoDetections, Imu, Odometry, Origin, Sample, Scan
 
 FUTURE_S = 0.5  # a stamp further ahead than this is refused; a nearer one waits for its time
 
@@ -78,7 +78,7 @@ class EskfEstimator:
             return None
         self._now = now
         for s in samples:
-            if isinstance(s, (Detections, GeoDetections)) or (isinstance(s, Imu) and s.tilt and not s.inertial):
+            if isinstance(s, (Detections, GeoDetections, Scan)) or (isinstance(s, Imu) and s.tilt and not s.inertial):
                 continue  # the filter levels itself by the specific force
             reason = fault(s)
             if not reason and s.t > now + FUTURE_S:

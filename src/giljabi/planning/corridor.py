@@ -13,10 +13,11 @@ import numpy.typing as npt
 from pydantic import Field
 
 from giljabi._core.planning import LatticePlanner
-from giljabi.types import Array, BadInputError, Trajectory
+from giljabi.types import FREE, OCCUPIED, UNKNOWN, Array, BadInputError, Trajectory
 from giljabi.yaml_file import Strict
 
-FREE, OCCUPIED, UNKNOWN = 0, 1, 2
+__all__ = ["FREE", "OCCUPIED", "UNKNOWN", "Cells", "CorridorOptions", "CorridorPlanner", "SmoothPlan"]
+
 Cells = npt.NDArray[np.uint8]
 
 
@@ -44,11 +45,19 @@ class SmoothPlan:
     jumps. It rests before its first and after its last piece.
     """
 
-    def __init__(self, begin: float, position: tuple[float, float], height: float, smooth: float, yaw: float = 0.0):
-        """At rest in a place (x, y) [m] from time begin [s] on."""
+    def __init__(  # noqa: PLR0917
+        self,
+        begin: float,
+        position: tuple[float, float],
+        height: float,
+        smooth: float,
+        yaw: float = 0.0,
+        velocity: tuple[float, float] = (0.0, 0.0),
+    ):
+        """In a place (x, y) [m] at time begin [s], at rest or on with a velocity [m/s]."""
         self._w, self._height, self._yaw = smooth, height, yaw
         # Columns: time, x y, vx vy, ax ay of each piece, then the first and second integral of the position.
-        self._rows: Array = np.array([[begin, *position, 0, 0, 0, 0, 0, 0, 0, 0]], dtype=np.float64)
+        self._rows: Array = np.array([[begin, *position, *velocity, 0, 0, 0, 0, 0, 0]], dtype=np.float64)
 
     @property
     def end(self) -> float:
@@ -138,12 +147,12 @@ class CorridorPlanner:
         o = self.options = options if options is not None else CorridorOptions()
         if o.hard_clearance >= o.clearance:
             raise BadInputError(f"hard_clearance {o.hard_clearance} is not below clearance {o.clearance} m")
-        self._resolution = resolution
-        self._cells = max(math.ceil(o.window_m / resolution), 8)
+        self.resolution = resolution
+        self.cells = max(math.ceil(o.window_m / resolution), 8)
         names = ("clearance", "hard_clearance", "speed_max", "acceleration", "braking", "piece", "horizon",
                  "goal_radius", "greed")  # fmt: skip
-        self._lattice = LatticePlanner(
-            self._cells, self._cells, resolution, {n: getattr(o, n) for n in names}, o.expansions
+        self.lattice = LatticePlanner(
+            self.cells, self.cells, resolution, {n: getattr(o, n) for n in names}, o.expansions
         )
         self.note = ""  # why the last plan goes on
 
@@ -153,11 +162,19 @@ class CorridorPlanner:
         cells: (rows, columns) uint8, rows along y: FREE, OCCUPIED, UNKNOWN; what lies outside is unknown. corner:
         (x, y) [m] of the first cell's corner; goal: (2,) m.
         """
+        self.look(cells, corner, plan.state(now + self.options.smooth_s)[0], goal)
+        self.replan(now, plan, goal)
+
+    def look(self, cells: Cells, corner: tuple[float, float], centre: Array, goal: Array) -> None:
+        """Takes in the part of a grid about a place (2,) [m], and where to go; the rest as for step."""
+        window, at = self._window(cells, corner, centre)
+        self.lattice.set_map(window, at, (float(goal[0]), float(goal[1])))
+
+    def replan(self, now: float, plan: SmoothPlan, goal: Array) -> None:
+        """Replans in what was looked at last."""
         begin = now + self.options.smooth_s
         position, velocity = plan.state(begin)
-        window, at = self._window(cells, corner, position)
-        self._lattice.set_map(window, at, (float(goal[0]), float(goal[1])))
-        pieces = self._lattice.plan((float(position[0]), float(position[1])), (float(velocity[0]), float(velocity[1])))
+        pieces = self.lattice.plan((float(position[0]), float(position[1])), (float(velocity[0]), float(velocity[1])))
         self.note = ""
         if len(pieces) < 2 and float(np.linalg.norm(goal - position)) > self.options.goal_radius:
             # Only the stop is left; while it moves, the stop that the last plan ends with was checked.
@@ -169,7 +186,7 @@ class CorridorPlanner:
 
     def _window(self, cells: Cells, corner: tuple[float, float], centre: Array) -> tuple[Cells, tuple[float, float]]:
         """Cells (n, n) about a place, unknown where the grid has none, and the corner of the first one."""
-        n, r = self._cells, self._resolution
+        n, r = self.cells, self.resolution
         i = round((float(centre[0]) - corner[0]) / r) - n // 2
         j = round((float(centre[1]) - corner[1]) / r) - n // 2
         out = np.full((n, n), UNKNOWN, dtype=np.uint8)

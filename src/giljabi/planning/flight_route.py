@@ -116,6 +116,11 @@ class FlightRoutePlanner:
         """The vehicle's place on the line [m]."""
         return self._s
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it goes along its line; else it comes to rest there, to stay or for another leg."""
+        return self.executor.phase is MissionPhase.RUNNING and self._version == self.executor.version
+
     def go_on_from(self, s: float, speed: float) -> None:
         """The plan goes on from a place on the line [m], entered with a speed [m/s]; for who left the line."""
         if self._line is not None:

@@ -11,10 +11,10 @@ from giljabi import topics
 from giljabi.mission import Mission
 from giljabi.platform import Platform
 from giljabi.registry import build_step
-from giljabi.ros import convert, goals, status
+from giljabi.ros import convert, convert_map, goals, status
 from giljabi.ros.node import StackNode
 from giljabi.safety.hold import DegradedHold
-from giljabi.steps import Planner, plan_inside
+from giljabi.steps import MapFollower, Planner, plan_inside
 from giljabi.types import Health, MissionPhase, MissionState, Odometry, Route, Tracks
 
 
@@ -36,6 +36,8 @@ class PlannerNode(StackNode):
         self._route_out = self.publisher(topics.ROUTE, self._own_route_to_msg)
         self.subscribe(topics.ODOM, convert.odom_from_msg, self._take_odom)
         self.subscribe(topics.TRACKS, convert.tracks_from_msg, self._take_tracks)
+        if isinstance(self.planner, MapFollower):
+            self.subscribe(topics.MAP, convert_map.map_from_msg, self.planner.set_map)
         self.subscribe(topics.HEARTBEAT, status.health_from_msg, self._take_health)
         self.subscribe(topics.ROUTE, lambda msg: msg, self._take_route_msg)
         self.on_mission(self._take_mission)

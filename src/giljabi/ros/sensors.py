@@ -8,7 +8,7 @@ from typing import Any
 
 from giljabi import topics
 from giljabi.platform import Platform
-from giljabi.ros import convert, convert_external
+from giljabi.ros import convert, convert_external, convert_map
 from giljabi.ros.node import StackNode
 from giljabi.topics import Topic
 from giljabi.types import (
@@ -23,6 +23,7 @@ from giljabi.types import (
     JointState,
     LocalOrigin,
     Sample,
+    Scan,
     SpeedThroughWater,
 )
 
@@ -75,6 +76,16 @@ def detection_topics(source: str) -> tuple[SampleTopic, ...]:
     )
 
 
+def scan_topic(source: str) -> SampleTopic:
+    """The topic of one scanner."""
+    return SampleTopic(topics.SCAN.at(source), Scan, convert_map.scan_to_msg, convert_map.scan_from_msg)
+
+
+def scanners(platform: Platform) -> list[str]:
+    """Names of the platform's scanners."""
+    return [name for name, sensor in platform.model.sensors.items() if sensor.kind == "scan"]
+
+
 def detectors(platform: Platform) -> list[str]:
     """Names of the platform's detecting sensors."""
     return [name for name, sensor in platform.model.sensors.items() if sensor.kind == "detections"]
@@ -83,7 +94,7 @@ def detectors(platform: Platform) -> list[str]:
 def sample_publisher(node: StackNode, platform: Platform) -> Callable[[Sample], None]:
     """A function that publishes any sample of the platform's devices on its topic; it may be called from any thread.
 
-    It raises ValueError for detections of a source that is no sensor of the platform file.
+    It raises ValueError for detections and scans of a source that is no sensor of the platform file.
     """
     by_type = {t.type: node.publisher(t.row, t.to_msg) for t in STATE_TOPICS}
     by_source = {
@@ -91,9 +102,10 @@ def sample_publisher(node: StackNode, platform: Platform) -> Callable[[Sample], 
         for source in detectors(platform)
         for t in detection_topics(source)
     }
+    by_source |= {(Scan, n): node.publisher(t.row, t.to_msg) for n in scanners(platform) for t in [scan_topic(n)]}
 
     def publish(sample: Sample) -> None:
-        if isinstance(sample, (Detections, GeoDetections)):
+        if isinstance(sample, (Detections, GeoDetections, Scan)):
             out = by_source.get((type(sample), sample.source))
         else:
             out = by_type.get(type(sample))

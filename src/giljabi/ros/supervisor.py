@@ -9,7 +9,7 @@ from giljabi.nodes import PROCESSES
 from giljabi.platform import Platform
 from giljabi.ros import status
 from giljabi.ros.node import StackNode
-from giljabi.ros.sensors import STATE_TOPICS, detection_topics, detectors
+from giljabi.ros.sensors import STATE_TOPICS, detection_topics, detectors, scan_topic, scanners
 from giljabi.ros.status import PartHealth
 from giljabi.safety.supervisor import Supervisor, SupervisorInputs
 from giljabi.types import MissionState
@@ -36,6 +36,8 @@ class SupervisorNode(StackNode):
         for source in detectors(platform):
             for topic in detection_topics(source):
                 self.subscribe_headers(topic.row, partial(self._take_scan, source))
+        for source in scanners(platform):
+            self.subscribe_headers(scan_topic(source).row, self._take_stamp)
         self.subscribe_headers(topics.ODOM, self._take_odom)
         self.subscribe(topics.MISSION_STATE, status.mission_from_msg, self._take_mission)
         self.subscribe(topics.DIAGNOSTICS, status.diagnostics_from_msg, self._take_parts)

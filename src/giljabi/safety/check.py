@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 LISTEN_S = 3.0
 PERIOD_S = 0.02
-STEPS = ("estimator", "tracker", "planner", "controller")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +75,15 @@ def check_file(platform: Platform) -> tuple[list[Finding], dict[str, Driver]]:
     drivers: dict[str, Driver] = {name: build_driver(platform, name) for name in m.drivers}
     tables = [t for d in drivers.values() if (t := d.encode_table()) is not None]
     build_guard(platform, tables)
-    for step in STEPS:
+    steps = m.steps.rates()
+    for step in steps:
         build_step(platform, step)
     count = sum(len(t.messages) for t in tables)
     sent = f"{len(m.actuators)} actuators in {count} messages"
     return [
         Finding("platform file", True, str(platform.file.path)),
         Finding("guard", True, sent),
-        Finding("steps", True, ", ".join(getattr(m.steps, s).kind for s in STEPS)),
+        Finding("steps", True, ", ".join(getattr(m.steps, s).kind for s in steps)),
     ], drivers
 
 

@@ -35,6 +35,7 @@ SENSOR_WORDS = {
     "log": ("no speed through water", "check the log or the cable of '{}'"),
     "odometry": ("no estimate of the device", "check the power or the cable of '{}'"),
     "battery": ("no word of the battery", "check the cable of '{}'"),
+    "scan": ("no scan", "check the scanner or the cable of '{}'"),
     "detections": ("no detections", "check the sensor or the cable of '{}'"),
 }
 

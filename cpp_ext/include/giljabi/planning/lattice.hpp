@@ -4,8 +4,9 @@
 // constant acceleration, so its plans are time-optimal within limits up to the lattice, and passing left or
 // right of anything are branches of one search. A state is only entered when a straight stop from it stays in
 // known free space: every plan can be left by braking at any of its pieces. Unknown cells block plans; the
-// cost to go is optimistic about them. Distances by Felzenszwalb, Huttenlocher 2012. Nothing is allocated
-// after construction.
+// cost to go is optimistic about them. What moves is a disc that goes on with its velocity and grows: no
+// piece, no stop and no wait after it may be inside one. Distances by Felzenszwalb, Huttenlocher 2012.
+// Nothing is allocated after construction.
 #pragma once
 
 #include <algorithm>
@@ -30,6 +31,7 @@ struct LatticeOptions {
   double horizon = 1.8;          // s
   double goal_radius = 0.5;      // m
   double greed = 1.5;            // weight of the cost to go
+  double wait = 2.0;             // s after a stop in which nothing that moves may come
   int expansions = 3000;
 };
 
@@ -43,9 +45,17 @@ struct Piece {
   double duration = 0.0;      // s
 };
 
+// A disc that goes straight on; its radius holds what is known of its place, the growth what is not of its
+// ways.
+struct Mover {
+  std::array<double, 2> p{}, v{};     // m, m/s at the begin of the plan
+  double radius = 0.0, growth = 0.0;  // m from centre to centre, m/s
+};
+
 class LatticePlanner {
  public:
   static constexpr int kPieces = 64;
+  static constexpr int kMovers = 64;
 
   LatticePlanner(int width, int height, double resolution, const LatticeOptions& o)
       : width_(width),
@@ -82,6 +92,17 @@ class LatticePlanner {
     cost_to_go();
   }
 
+  void limit_speed(double speed) { o_.speed_max = speed; }
+
+  // What moves, from the begin of the next plan on; at most kMovers of them.
+  void set_movers(const Mover* movers, int count) {
+    movers_ = std::min(count, kMovers);
+    std::copy(movers, movers + movers_, moving_.begin());
+  }
+
+  // Distance [m] to what is occupied; 0 outside the grid.
+  double room(double x, double y) const { return look(wide_, x, y); }
+
   // Distance [m] to what is not known to be free, from a place in map; 0 outside the grid.
   double clearance(double x, double y) const { return look(clear_, x, y); }
   double cost_to_go(double x, double y) const {
@@ -109,7 +130,8 @@ class LatticePlanner {
       if (nodes_[at].closed) continue;
       nodes_[at].closed = true;
       ++expanded_;
-      if (arrived(nodes_[at].state) || nodes_[at].time >= o_.horizon - 1e-9) {
+      if ((arrived(nodes_[at].state) && can_stop(nodes_[at].state, nodes_[at].time)) ||
+          nodes_[at].time >= o_.horizon - 1e-9) {
         best = at;
         break;
       }
@@ -256,6 +278,11 @@ class LatticePlanner {
     open_.clear();
     const double room = clearance(start.p[0], start.p[1]);
     enough_ = room >= o_.clearance ? o_.clearance : std::max(room - 0.25 * resolution_, o_.hard_clearance);
+    for (int k = 0; k < movers_; ++k) {  // who is inside already may leave, but not go nearer
+      Mover& m = moving_[static_cast<std::size_t>(k)];
+      const double away = std::hypot(start.p[0] - m.p[0], start.p[1] - m.p[1]);
+      if (away < m.radius) m.radius = std::max(away - 0.1, 0.1), m.growth = 0.0;
+    }
     Node n;
     n.state = start;
     n.go = cost_to_go(start.p[0], start.p[1]) / o_.speed_max;
@@ -299,7 +326,7 @@ class LatticePlanner {
       if (std::hypot(n.state.v[0], n.state.v[1]) > o_.speed_max) continue;
       n.time = from.time + o_.piece;
       if (known(n.state, n.time)) continue;
-      if (!clear_along(from.state, n.a, o_.piece) || !can_stop(n.state)) continue;
+      if (!clear_along(from.state, n.a, o_.piece, from.time) || !can_stop(n.state, n.time)) continue;
       n.go = cost_to_go(n.state.p[0], n.state.p[1]) / o_.speed_max;
       n.parent = at;
       add(n);
@@ -315,15 +342,35 @@ class LatticePlanner {
     return out;
   }
 
-  // Walks the piece in steps that cannot jump over anything.
-  bool clear_along(const LatticeState& s, const std::array<double, 2>& a, double duration) const {
+  // Distance [m] to the nearest thing that moves, t [s] after the begin of the plan, and who it is.
+  double gap(const std::array<double, 2>& p, double t, double& speed) const {
+    double least = std::numeric_limits<double>::infinity();
+    for (int k = 0; k < movers_; ++k) {
+      const Mover& m = moving_[static_cast<std::size_t>(k)];
+      const double d =
+          std::hypot(p[0] - m.p[0] - m.v[0] * t, p[1] - m.p[1] - m.v[1] * t) - m.radius - m.growth * t;
+      if (d < least) least = d, speed = std::hypot(m.v[0], m.v[1]) + m.growth;
+    }
+    return least;
+  }
+
+  // Walks the piece, which begins `after_begin` [s] after the plan, in steps that cannot jump over anything.
+  bool clear_along(const LatticeState& s, const std::array<double, 2>& a, double duration,
+                   double after_begin) const {
     const double fastest = std::hypot(s.v[0], s.v[1]) + std::hypot(a[0], a[1]) * duration;
     for (double t = 0.0;;) {
       const LatticeState x = after(s, a, t);
       const double room = clearance(x.p[0], x.p[1]) - enough_;
       if (room < 0.0) return false;
+      double step = std::max(room, 0.5 * resolution_) / std::max(fastest, 0.1);
+      if (movers_ > 0) {
+        double speed = 0.0;
+        const double d = gap(x.p, after_begin + t, speed);
+        if (d < 0.0) return false;
+        step = std::min(step, std::max(d, 0.5 * resolution_) / std::max(fastest + speed, 0.1));
+      }
       if (t >= duration) return true;
-      t = std::min(t + std::max(room, 0.5 * resolution_) / std::max(fastest, 0.1), duration);
+      t = std::min(t + step, duration);
     }
   }
 
@@ -334,10 +381,14 @@ class LatticePlanner {
     return {-o_.braking * s.v[0] / speed, -o_.braking * s.v[1] / speed};
   }
 
-  bool can_stop(const LatticeState& s) const {
+  // Whether a straight stop stays clear, and nothing comes while the vehicle waits there.
+  bool can_stop(const LatticeState& s, double after_begin) const {
     double duration = 0.0;
     const auto a = brake(s, duration);
-    return clear_along(s, a, duration);
+    if (!clear_along(s, a, duration, after_begin)) return false;
+    if (movers_ == 0) return true;
+    const LatticeState rest{after(s, a, duration).p, {}};
+    return clear_along(rest, {0.0, 0.0}, o_.wait, after_begin + duration);
   }
 
   bool arrived(const LatticeState& s) const {
@@ -364,6 +415,8 @@ class LatticePlanner {
   LatticeOptions o_;
   double x_ = 0.0, y_ = 0.0, enough_ = 0.0;
   std::array<double, 2> goal_{};
+  std::array<Mover, kMovers> moving_{};
+  int movers_ = 0;
   std::vector<std::uint8_t> cells_;
   std::vector<float> clear_, wide_;  // m, to anything but free cells; to occupied ones
   std::vector<double> line_;
