@@ -2,9 +2,9 @@
 
 Entry point groups: `giljabi.estimators`, `giljabi.trackers`, `giljabi.mappers`, `giljabi.planners`,
 `giljabi.controllers`, `giljabi.fast_loops` and `giljabi.drivers`.
-An estimator, tracker, mapper, planner, controller or fast loop is a callable `(platform: Platform) -> step`; a driver is
-`(platform: Platform, name: str) -> Driver`. A kind may also be `module:name`, or `file.py:name` with a file beside the
-platform file; either runs that code.
+An estimator, tracker, mapper, planner, controller or fast loop is a callable `(platform: Platform) -> step`; a driver
+is `(platform: Platform, name: str) -> Driver`. A kind may also be `module:name`, or `file.py:name` with a file beside
+the platform file; either runs that code.
 """
 
 from __future__ import annotations
