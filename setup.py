@@ -110,7 +110,7 @@ def _share(folder: str) -> list[tuple[str, list[str]]]:
 
 OWN_MODEL = ("own_model", "solver_interface", "solver_model")  # headers that a user's model includes
 # Nodes that can also be started alone; tests/launch/test_table.py compares them with the process table.
-NODES = ("drivers", "estimator", "controller", "tracker", "planner", "supervisor", "page", "conductor")
+NODES = ("drivers", "estimator", "controller", "tracker", "mapper", "planner", "supervisor", "page", "conductor")
 CONSOLE_SCRIPTS = [
     "giljabi = giljabi.cli:main",
     "giljabi-sim-peers = giljabi_sim.realtime:main",
