@@ -172,6 +172,7 @@ setup(
                 "control",
                 "safety",
                 "walking",
+                "walking.behaviours",
                 "ros",
                 "operator",
             )
@@ -209,6 +210,7 @@ setup(
         "operator": ["starlette>=0.37", "uvicorn>=0.27"],
         "mf4": ["asammdf"],
         "humanoid": ["mujoco>=3.2"],  # kinematics of walkers, and their contact dynamics in simulation; Apache-2.0
+        "policy": ["onnxruntime>=1.16"],  # learned policies in ONNX files; MIT
         # benchmarks/rotorpy_track.py: another simulator of multirotors; benchmarks/servo.py: other servo libraries
         "bench": ["rotorpy>=3.0", "dynamixel-sdk", "rustypot"],
         # The makers' own libraries, at the other end of the servo tests.
@@ -235,6 +237,8 @@ setup(
             "playwright",
             "casadi",
             "mujoco>=3.2",
+            "onnxruntime>=1.16",
+            "onnx>=1.15",  # tests and examples write the models that onnxruntime reads; Apache-2.0
             "piqp",
             "xmlschema",  # tests hold the JUnit report against a schema
         ],

@@ -81,6 +81,19 @@ class SimulatedBody:
         self.servos.hold(q)
         mujoco.mj_forward(m, d)
 
+    def lay(self, q: Array, rotation: Array, height: float) -> None:
+        """Drops the robot: joints q (n,), base orientation (3, 3), its lowest point `height` m above the ground."""
+        m, d = self.model, self.data
+        mujoco.mj_resetData(m, d)
+        d.qpos[self._qpos] = q
+        at = m.jnt_qposadr[m.body_jntadr[self._base]]
+        d.qpos[at : at + 3] = 0.0
+        mujoco.mju_mat2Quat(d.qpos[at + 3 : at + 7], rotation.flatten())
+        mujoco.mj_kinematics(m, d)
+        d.qpos[at + 2] = height - min(_lowest(m, d, g) for g in range(m.ngeom) if m.geom_bodyid[g] > 0)
+        self.servos.hold(q)
+        mujoco.mj_forward(m, d)
+
     def _sole(self, side: int) -> Array:
         b = self._soles[side]
         return np.asarray(self.data.xpos[b] + self.data.xmat[b].reshape(3, 3) @ np.array(self._feet[side].centre))
@@ -132,6 +145,11 @@ class SimulatedBody:
                 return True
         return False
 
+    @property
+    def tangled(self) -> bool:
+        """Whether two of its limbs touch each other."""
+        return any(self.model.geom_bodyid[c.geom].min() > 0 for c in self.data.contact)
+
     # --- the truth, for judges only ---------------------------------------------------------------------
 
     @property
@@ -140,6 +158,13 @@ class SimulatedBody:
         r = self.data.xmat[self._base].reshape(3, 3)
         tilt = float(np.arccos(np.clip(r[2, 2], -1.0, 1.0)))
         return self.data.xpos[self._base].copy(), float(np.arctan2(r[1, 0], r[0, 0])), tilt
+
+
+def _lowest(m: mujoco.MjModel, d: mujoco.MjData, geom: int) -> float:
+    """Lowest point of a geom's bounding box [m], in the world."""
+    middle, half = m.geom_aabb[geom, :3], m.geom_aabb[geom, 3:]
+    up = d.geom_xmat[geom].reshape(3, 3)[2]
+    return float(d.geom_xpos[geom][2] + up @ middle - np.abs(up) @ half)
 
 
 def build_model(file: WalkerFile, ground: Ground) -> mujoco.MjModel:

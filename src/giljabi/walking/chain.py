@@ -54,6 +54,7 @@ class Chain:
         self.rejected = 0  # ticks whose measurements held a number that is not finite: the last ones were taken
         self._giving_up = False
         self._senses: Senses | None = None
+        self._posture: Array | None = None
 
     def _crouch(self, k: Kinematics) -> Array:
         """Joints that stand at the gait's height, feet side by side."""
@@ -92,6 +93,8 @@ class Chain:
             return self._let_go(senses)
         omega = self.gait.pendulum.omega
         divergent = e.com[:2] + e.velocity[:2] / omega
+        if self._posture is not None:
+            self.gait.posture = self._posture
         self.targets = self.gait.step(self.dt, allowed, self._measured(divergent))
         if self.gait.landed is not None:
             e.anchor(self.gait.landed, 0.0)
@@ -101,6 +104,10 @@ class Chain:
     def give_up(self) -> None:
         """Minimum risk: stops, sits down and lets go."""
         self._giving_up = True
+
+    def pose(self, joints: Array) -> None:
+        """Where joints that no task moves (arms, head) should be from now on, of all (n,) rad."""
+        self._posture = joints
 
     def _safe(self, wanted: Velocity) -> Velocity | None:
         """What may be done of what is wanted; None, and limp from then on, where nothing may."""

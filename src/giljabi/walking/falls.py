@@ -9,7 +9,7 @@ from giljabi.types import Array
 HORIZON_S = 0.2  # s that the tilt is carried on at its present rate
 TILT = 0.6  # rad there, from which no step helps
 LYING = 0.9  # rad now
-LASTING_S = 0.024  # s that it must say so: noise and heel strikes do not
+LASTING_S = 0.016  # s that it must say so: noise and heel strikes do not
 
 
 class FallWatch:

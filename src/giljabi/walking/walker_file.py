@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -60,6 +61,42 @@ class Gait(Strict):
     )
 
 
+class Keyframe(Strict):
+    """One posture of a motion: what is not named stays as in the keyframe before."""
+
+    seconds: float = Field(gt=0, le=20, description="s to get there; longer where a servo would be too fast")
+    posture: Literal["stand", "squat"] | None = Field(
+        default=None, description="all joints as the gait stands, at gait.height or gait.height_low"
+    )
+    joints: dict[str, float] = Field(default_factory=dict, description="rad")
+
+
+class StandUp(Strict):
+    """Motions from the ground to standing, by what the robot lies on; each ends in the posture `stand`."""
+
+    prone: list[Keyframe] = Field(min_length=1, description="on its face")
+    supine: list[Keyframe] = Field(min_length=1, description="on its back")
+    left: list[Keyframe] = Field(default_factory=list, description="from its left side to its face or back")
+    right: list[Keyframe] = Field(default_factory=list, description="from its right side to its face or back")
+
+
+class Behaviours(Strict):
+    """What it can do beside walking; a motion that is not in the file is refused."""
+
+    mirror: dict[str, str] = Field(
+        default_factory=dict, description="joint: other joint that a keyframe moves with it; '-' before it: opposite"
+    )
+    stand_up: StandUp | None = None
+    attempts: int = Field(default=4, ge=1, le=20, description="motions from the ground, rolls too, before it gives up")
+    kneel: list[Keyframe] = Field(default_factory=list, description="from standing to the knees")
+    sit: list[Keyframe] = Field(default_factory=list, description="from standing to the ground")
+    minimum_risk: Literal["kneel", "sit", "squat"] = Field(
+        default="squat", description="what ends a walk that must end; squat: as low as the gait stands, then let go"
+    )
+    look: dict[Literal["pan", "tilt"], str] = Field(default_factory=dict, description="the head's joints")
+    acceleration_max: float = Field(default=60.0, gt=0, description="rad/s^2, of joints in trajectories played")
+
+
 class Walker(Strict):
     """The whole file."""
 
@@ -74,6 +111,7 @@ class Walker(Strict):
     joints: dict[str, float] = Field(description="joints in the order of their servos, and where each stands, rad")
     rate_hz: float = Field(gt=20, le=1000, description="of the control loop")
     gait: Gait
+    behaviours: Behaviours = Behaviours()
 
     @model_validator(mode="after")
     def _fits(self) -> Walker:
