@@ -198,6 +198,9 @@ CounterList count(const Guard& g) {
   if (g.clamped() > 0) {
     out.emplace_back("clamped to limits", g.clamped());
   }
+  if (g.held_back() > 0) {
+    out.emplace_back("ticks held back by a fence", g.held_back());
+  }
   return out;
 }
 

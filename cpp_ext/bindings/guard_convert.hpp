@@ -198,6 +198,14 @@ inline guard::GuardConfig to_config(pybind11::handle o) {
   c.fence.drift = get<double>(f, "drift");
   c.fence.position_error = get<double>(f, "position_error");
   c.fence.vertical_deceleration = get<double>(f, "vertical_deceleration");
+  for (const auto& name : f.attr("velocity_inputs")) {
+    c.fence.velocity.push_back(name.cast<std::string>());
+  }
+  for (const auto& name : f.attr("acceleration_inputs")) {
+    c.fence.acceleration.push_back(name.cast<std::string>());
+  }
+  c.fence.climb = get<std::string>(f, "climb_input");
+  c.fence.land = get<std::string>(f, "land_input");
   return c;
 }
 

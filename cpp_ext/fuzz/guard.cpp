@@ -6,7 +6,9 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "fuzz.hpp"
 
@@ -94,7 +96,12 @@ void feed(FuzzedDataProvider& in, Guard& g, double now) {
       g.heartbeat(now, stamp, static_cast<Level>(in.ConsumeIntegralInRange<int>(0, 3)), why);
       break;
     case 5:
-      g.pose(now, {stamp, number(in, -50, 50), number(in, -50, 50), number(in, -4, 4), number(in, -9, 9)});
+      if (in.ConsumeBool()) {
+        g.pose(now, {stamp, number(in, -50, 50), number(in, -50, 50), number(in, -4, 4), number(in, -9, 9)});
+      } else {
+        g.pose(now, {stamp, number(in, -50, 50), number(in, -50, 50), number(in, -4, 4), number(in, -9, 9),
+                     number(in, -9, 40), number(in, -9, 9), number(in, -9, 9), number(in, -3, 3)});
+      }
       break;
     case 6:
       g.feedback(now, kNames[in.ConsumeIntegralInRange<std::size_t>(0, 2)], number(in, -1.0, 1.0));
@@ -107,6 +114,27 @@ void feed(FuzzedDataProvider& in, Guard& g, double now) {
       break;
     default:
       in.ConsumeBool() ? g.stop(now) : g.disarm(now, "asked");
+  }
+}
+
+// Whatever corners and heights come, it is a fence or it is refused.
+void fence(FuzzedDataProvider& in, Guard& g) {
+  std::vector<guard::Fence> fences{{{{-30, -30}, {30, -30}, {30, 30}, {-30, 30}}}};
+  for (int n = in.ConsumeIntegralInRange<int>(0, 2); n > 0; --n) {
+    guard::Fence f;
+    f.keep_out = in.ConsumeBool();
+    if (in.ConsumeBool()) {
+      f.low = number(in, -10, 10);
+      f.high = number(in, 0, 40);
+    }
+    for (int k = in.ConsumeIntegralInRange<int>(0, 6); k > 0; --k) {
+      f.corners.push_back({number(in, -60, 60), number(in, -60, 60)});
+    }
+    fences.push_back(f);
+  }
+  try {
+    g.set_fences(std::move(fences));
+  } catch (const std::invalid_argument&) {
   }
 }
 
@@ -145,7 +173,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const GuardConfig kConfig = config();
   FuzzedDataProvider in(data, std::min(size, kLongest));
   Guard g(kConfig);
-  if (in.ConsumeBool()) g.set_fences({{{{-30, -30}, {30, -30}, {30, 30}, {-30, 30}}}});
+  if (in.ConsumeBool()) fence(in, g);
   double now = 1.7e9;
   while (in.remaining_bytes() > 0) {
     now += in.ConsumeBool() ? kTick : number(in, 0.0, 0.3);

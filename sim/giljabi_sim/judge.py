@@ -56,14 +56,14 @@ class _AssertState:
         return f"{text}: {'true' if self.held else 'false'} at the end ({seen})"
 
 
-def _edge(fence: Fence) -> Array | None:
+def edge_of(fence: Fence) -> Array | None:
     """Corners (n, 2) of a fence; None when only heights bound it."""
     if fence.centre is not None and fence.radius is not None:
         return disc(*fence.centre, fence.radius, 360)
     return np.array(fence.points) if fence.points else None
 
 
-def _beyond(fence: Fence, polygon: Array | None, corners: Array, height: float) -> bool:
+def beyond(fence: Fence, polygon: Array | None, corners: Array, height: float) -> bool:
     """Whether a body with these corners (n, 2) at a height above map's zero is where it must not be."""
     within = fence.height_min <= height <= fence.height_max
     if fence.keep_out:
@@ -122,7 +122,7 @@ class Judge:
         top = scenario.platform.model.limits.speed_max
         self._moving, self._still = min(MOVING, 0.25 * top), min(STANDSTILL, 0.1 * top)
         self._lands = [np.array(p.points) for p in m.world.polygons if p.kind == "land"]
-        self._fences = [(f, _edge(f)) for f in (*scenario.platform.fences, *scenario.fences)]
+        self._fences = [(f, edge_of(f)) for f in (*scenario.platform.fences, *scenario.fences)]
 
     def look(self, stack: Mapping[str, Value] | None = None) -> str:
         """Judges the moment; returns the outcome, empty while the run goes on. stack: what it thinks, if known."""
@@ -168,7 +168,7 @@ class Judge:
         if any(polygon_distance(corners, land) <= 0.0 for land in self._lands):
             return "aground"
         height = own.z - self._floor
-        if edge < 0.0 or any(_beyond(fence, polygon, corners, height) for fence, polygon in self._fences):
+        if edge < 0.0 or any(beyond(fence, polygon, corners, height) for fence, polygon in self._fences):
             return "fence"
         end = self.world.line.points[-1]
         to_go = self.world.line.length - self.s

@@ -164,6 +164,14 @@ class FenceKeeping(Strict):
     vertical_deceleration: float | None = Field(
         default=None, gt=0, description="m/s^2 up and down; as stop_deceleration where it is not given"
     )
+    velocity_inputs: tuple[str, str, str] | None = Field(
+        default=None, description="actuators that are velocities x, y, z in map: held back at a fence instead of ended"
+    )
+    acceleration_inputs: tuple[str, str, str] | None = Field(
+        default=None, description="actuators that are accelerations beside them: let go near a fence"
+    )
+    climb_input: str | None = Field(default=None, description="actuator: a height that the vehicle climbs by itself")
+    land_input: str | None = Field(default=None, description="actuator: 1 lands straight below")
 
 
 class Guard(Strict):

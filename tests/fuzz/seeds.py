@@ -125,7 +125,7 @@ def seeds(name: str, data_dir: Path | None) -> list[bytes]:
         "can_datagram": lambda: can_datagram(data_dir), "can": lambda: can_datagram(data_dir), "servo": servo,
         "recording": lambda: recording(data_dir), "dbc": lambda: dbc(data_dir),
         "platform_file": lambda: files("platforms/*.yaml"), "scenario_file": lambda: files("scenarios/*.yaml"),
-        "guard": lambda: noise(20, 300), "mavlink": lambda: noise(20, 300),
+        "guard": lambda: noise(20, 300), "velocity_fence": lambda: noise(20, 300), "mavlink": lambda: noise(20, 300),
         "solver": lambda: noise(60, 100, 20), "solver_outside": lambda: noise(60, 100, 20),
     }  # fmt: skip
     return list(own[name]()) if name in own else marine_targets.seeds(name) or mavlink_targets.seeds(name)

@@ -16,7 +16,7 @@ from seeds import seeds
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(p.stem for p in (ROOT / "cpp_ext/fuzz").glob("*.cpp"))
 RECORDINGS = Path(os.environ.get("GILJABI_DATA", ROOT.parent / "shared" / "data"))
-RUNS = {"solver": 5_000, "solver_outside": 5_000}  # the others 30,000
+RUNS = {"solver": 5_000, "solver_outside": 5_000, "velocity_fence": 2_000}  # the others 30,000
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from giljabi.types import Array, Route
 
+Slow: TypeAlias = Callable[[Array], Array]
 STEP = 0.25  # m between samples of the line
 TIE = 0.02  # by which a place that is not the expected one counts as further away
 SLOWEST = 0.05  # m/s, so that time goes on at both ends
@@ -105,11 +108,18 @@ def standing(place: Array, yaw: float) -> AirLine:
 
 
 def build_line(  # noqa: PLR0917
-    points: Array, speed: Array, limits: AirLimits, corner: float, yaw0: float, look: Array | None = None
+    points: Array,
+    speed: Array,
+    limits: AirLimits,
+    corner: float,
+    yaw0: float,
+    look: Array | None = None,
+    slow: Slow | None = None,
 ) -> AirLine:
     """The line through points (m, 3) at speeds (m,) towards each; corners are cut by `corner` [m] at most.
 
-    look: (m, 2) place that the nose points to on the way to each point; NaN: along the way.
+    look: (m, 2) place that the nose points to on the way to each point; NaN: along the way. slow: most speed (n,)
+    at places (n, 3) in the line's order, as near a fence.
     """
     if len(points) < 2:
         return standing(points[0], yaw0)
@@ -119,6 +129,8 @@ def build_line(  # noqa: PLR0917
     grid = np.linspace(0.0, s[-1], n + 1)
     q = np.column_stack([np.interp(grid, s, c) for c in p.T])
     cap = wanted[np.minimum(np.searchsorted(s, grid - 1e-9), len(wanted) - 1)]  # each piece its own
+    if slow is not None:
+        cap = np.minimum(cap, slow(q))
     v = _speeds(q, grid, np.minimum(cap, limits.speed), limits)
     time = np.concatenate([[0.0], np.cumsum(2.0 * np.diff(grid) / (v[:-1] + v[1:]))])
     at = s[marks]

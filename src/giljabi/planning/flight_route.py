@@ -7,20 +7,26 @@ with its fastest speeds, walked through by a clock that waits for the vehicle an
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from pydantic import Field
 
+from giljabi.fence import Fence
 from giljabi.missions.course import Course, check_flight, course_of_route
 from giljabi.missions.executor import Executor, Reaction
+from giljabi.missions.legs import Homing, Leg, ahead
+from giljabi.planning.fences import FenceMap, room_of
 from giljabi.planning.flight_line import AirLimits, AirLine, build_line, flight_points
 from giljabi.platform import Platform
 from giljabi.steps import PlanResult
-from giljabi.types import Array, MissionPhase, MissionState, Odometry, Route, Tracks, Trajectory
+from giljabi.types import Array, BadInputError, MissionPhase, MissionState, Odometry, Route, Tracks, Trajectory
 from giljabi.yaml_file import Strict
 
 DT = 0.1  # s between rows of a trajectory
 STILL = 1e-3  # rate of the plan's clock that counts as stopped
+UNCUT = 0.01  # m by which corners are cut where there is no room
+CRAWL = 0.3  # m/s
 ALIGNED = 0.15  # rad by which the nose may miss a yaw that is asked for
 YAW_SHARE = 0.7  # of the greatest yaw rate, in turns on the spot
 
@@ -59,6 +65,10 @@ class FlightRoutePlanner:
         self._yaw: float | None = None  # of a turn on the spot at the line's end [rad]
         self._total = 0.0  # length of the mission [m]
         self._last: float | None = None
+        self._room = room_of(platform)
+        self._fences = FenceMap(platform.fences)
+        self._judged: Course | None = None  # mission whose legs were compared with the fences
+        self._refused = ""  # why it is not flown
 
     # --- what people and failsafes ask for ---
 
@@ -72,9 +82,15 @@ class FlightRoutePlanner:
     def set_mission(self, course: Course) -> str:
         """Another mission, also in flight; says where it goes on. Raises BadInputError and flies the old one on."""
         check_flight(course)
+        if self.executor.home is not None and (refused := self._judge(course, self.executor.home)):
+            raise BadInputError(refused)
         if self.executor.phase is MissionPhase.IDLE:
             self._line = None
         return self.executor.load(course)
+
+    def set_fences(self, fences: Sequence[Fence]) -> None:
+        """Replaces all fences; a mission that does not keep them fails."""
+        self._fences, self._judged = FenceMap(fences), None
 
     def start(self) -> str:
         """Begins, or goes on; raises BadInputError saying why not."""
@@ -136,6 +152,9 @@ class FlightRoutePlanner:
         if mission.course is None or mission.phase is MissionPhase.IDLE:
             self._line = None
             return PlanResult(None, MissionState(now, MissionPhase.IDLE, 0.0, 0.0, 0.0, "waits for its start"))
+        if refused := self._refusal(odom.position):
+            self._line = None
+            return PlanResult(None, MissionState(now, MissionPhase.FAILED, 0.0, 0.0, 0.0, refused))
         line = self._newest_line(odom)
         reach = self._limits.speed * max(dt, DT) * 3.0 + self._o.lead_m
         expected = float(np.interp(self._t, line.time, line.s))
@@ -168,12 +187,40 @@ class FlightRoutePlanner:
                 place = row[0]
             yaw = float(along[0]) if self._yaw is None else self._yaw
         leg = mission.leg(place)
-        line = build_line(leg.points, leg.speed, self._limits, self._o.corner_m, yaw, leg.look)
+        line = self._inside(leg, yaw)
         self._line, self._version, self._yaw = line, mission.version, None
         self._t = self._s = self._rate = 0.0
         if mission.step == 0:
             self._total = line.length + leg.left
         return line
+
+    def _inside(self, leg: Leg, yaw: float) -> AirLine:
+        """The line of a leg, slow near fences; where a cut corner comes too near to one, corners are not cut."""
+        slow = self._beside_fences if len(self._fences) else None
+        line = build_line(leg.points, leg.speed, self._limits, self._o.corner_m, yaw, leg.look, slow)
+        if slow is not None and self._fences.first(line.position, self._room.standing)[0] >= 0:
+            line = build_line(leg.points, leg.speed, self._limits, UNCUT, yaw, leg.look, slow)
+        return line
+
+    def _beside_fences(self, places: Array) -> Array:
+        """Most speed (n,) [m/s] at places (n, 3) in the line's order; a crawl where a return leads through a fence."""
+        return np.maximum(self._fences.speeds(places, self._room), CRAWL)
+
+    def _refusal(self, place: Array) -> str:
+        """Which leg of a mission that begins does not keep the fences, in words; judged once for each mission."""
+        course = self.executor.course
+        if course is not self._judged and course is not None:
+            self._judged = course
+            self._refused = self._judge(course, place)
+        return self._refused
+
+    def _judge(self, course: Course, place: Array) -> str:
+        """Which leg of a mission from a place (3,) on comes too near to a fence, in words; empty when none does."""
+        if not len(self._fences):
+            return ""
+        home = place if self.executor.home is None else self.executor.home
+        way = ahead(course, 0, 0, home, Homing(home, course.rally, self._o.return_height))
+        return self._fences.first_leg(np.array([home, *(p.p for p in way)]), self._room.standing)
 
     def _still(self, line: AirLine) -> bool:
         return self._rate < STILL or self._t >= line.duration

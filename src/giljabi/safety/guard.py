@@ -42,6 +42,10 @@ class GuardFence:
     drift: float = 0.0  # m/s that wind and gusts move it while it holds a velocity or comes to rest
     position_error: float = 0.0  # m, of the pose
     vertical_deceleration: float = 0.0  # m/s^2; 0: as stop_deceleration
+    velocity_inputs: tuple[str, ...] = ()  # of what hovers: actuators x, y, z in map [m/s], held back at a fence
+    acceleration_inputs: tuple[str, ...] = ()  # of what takes accelerations beside them: let go near a fence
+    climb_input: str = ""  # actuator: height that the vehicle climbs by itself [m]
+    land_input: str = ""  # actuator: 1 lands straight below
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +256,6 @@ def guard_config(platform: Platform, encode_tables: Iterable[EncodeTable]) -> Gu
             what = f"driver '{a.driver}' cannot take the torque of '{name}' away"
             raise platform.error(("actuators", name, "safe", "action"), f"{what}; ramp or hold is expected")
     g, body = platform.model.guard, platform.model.footprint
-    f = g.fence
     return GuardConfig(
         actuators=tuple(
             GuardActuator(
@@ -279,8 +282,27 @@ def guard_config(platform: Platform, encode_tables: Iterable[EncodeTable]) -> Gu
         front=body.centre_x + 0.5 * body.length,
         rear=0.5 * body.length - body.centre_x,
         half_width=0.5 * body.width,
-        fence=GuardFence(f.delay_s, f.drift, f.position_error, f.vertical_deceleration or 0.0),
+        fence=_fence_keeping(platform),
         fences=platform.fences,
+    )
+
+
+def _fence_keeping(platform: Platform) -> GuardFence:
+    f, actuators = platform.model.guard.fence, platform.model.actuators
+    for key in ("velocity_inputs", "acceleration_inputs", "climb_input", "land_input"):
+        given = getattr(f, key)
+        for name in given if isinstance(given, tuple) else [given] if given else []:
+            if name not in actuators:
+                raise platform.error(("guard", "fence", key), f"'{name}' is no actuator; one of them is expected")
+    return GuardFence(
+        f.delay_s,
+        f.drift,
+        f.position_error,
+        f.vertical_deceleration or 0.0,
+        f.velocity_inputs or (),
+        f.acceleration_inputs or (),
+        f.climb_input or "",
+        f.land_input or "",
     )
 
 

@@ -34,6 +34,12 @@ struct FenceConfig {
   double drift = 0.0;           // m/s that wind and gusts move it while it holds a velocity or comes to rest
   double position_error = 0.0;  // m, of the pose
   double vertical_deceleration = 0.0;  // m/s^2; 0: as stop_deceleration
+  // Of a vehicle that hovers: its inputs of velocity along map's axes (three names or none), of a height that
+  // it climbs to by itself [m above itself], and of landing straight below (1); empty where there is none.
+  std::vector<std::string> velocity;
+  std::vector<std::string> acceleration;  // beside them, or none
+  std::string climb;
+  std::string land;
 };
 
 struct GuardConfig {
@@ -126,6 +132,14 @@ inline void check(const GuardConfig& c) {
        {c.fence.delay_s, c.fence.drift, c.fence.position_error, c.fence.vertical_deceleration}) {
     require(std::isfinite(v) && v >= 0.0, "a value of fence is negative or no number");
   }
+  require(c.fence.velocity.empty() || c.fence.velocity.size() == 3,
+          "fence.velocity_inputs must be three names: x, y, z of map");
+  require(c.fence.acceleration.empty() || (c.fence.acceleration.size() == 3 && c.fence.velocity.size() == 3),
+          "fence.acceleration_inputs must be three names beside those of velocity_inputs");
+  for (const std::string& name : {c.fence.climb, c.fence.land}) {
+    require(name.empty() || !c.fence.velocity.empty(), "fence." + name + ": velocity_inputs are missing");
+  }
+  require(c.fence.delay_s <= 10.0, "fence.delay_s must be at most 10");
   require(c.command_timeout_s * c.rate_hz >= 1.0, "command_timeout_s is shorter than one tick of the guard");
   for (std::size_t i = 0; i < c.actuators.size(); ++i) {
     const ActuatorConfig& a = c.actuators[i];

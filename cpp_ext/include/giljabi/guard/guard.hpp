@@ -16,6 +16,7 @@
 #include "giljabi/guard/config.hpp"
 #include "giljabi/guard/fence.hpp"
 #include "giljabi/guard/text.hpp"
+#include "giljabi/guard/velocity_fence.hpp"
 
 namespace giljabi::guard {
 
@@ -101,6 +102,7 @@ class Guard {
   const EventLog& events() const noexcept { return log_; }
   std::uint64_t refused(Refusal r) const noexcept { return refused_[static_cast<std::size_t>(r)]; }
   std::uint64_t clamped() const noexcept { return clamped_; }
+  std::uint64_t held_back() const noexcept { return held_back_; }  // ticks, by a fence
   const Pose& pose() const noexcept { return pose_; }
   const std::vector<Feedback>& feedback() const noexcept { return feedback_; }
   const codecs::WireEncoder& encoder(std::size_t device) const noexcept { return encoders_[device]; }
@@ -119,6 +121,8 @@ class Guard {
     std::uint32_t counter = 0;
   };
 
+  static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+  static constexpr double kHeldBack = 0.1;  // m/s by which a command differs from what goes out
   static constexpr double kNever = std::numeric_limits<double>::infinity();
 
   // Time by which things are judged: never behind the last step, also when the caller's clock is.
@@ -142,6 +146,19 @@ class Guard {
   // Why the source may not go on because of a fence; false and nothing when it may.
   bool leaves_fence(int source, double t, Reason& why) const noexcept;
   bool pose_missing(double t, Reason& why) const noexcept;
+  bool sweep_leaves(double t, Reason& why) const noexcept;
+  // The source of the highest authority, a person, is not bound by fences.
+  bool bound(int source) const noexcept {
+    return !fences_.empty() && source != static_cast<int>(config_.sources.size()) - 1;
+  }
+  void configure_hovering();
+  std::size_t actuator(const std::string& name) const;
+  Velocity velocity_out() const noexcept;
+  Velocity lead_out() const noexcept;
+  VelocityFence::State flight(double t) const noexcept;
+  void keep_inside(const Velocity& before, double dt) noexcept;
+  void keep_automatic(double room_up) noexcept;
+  void tell_held(bool held) noexcept;
   void minimum_risk(double t, std::string_view cause, int guided = kNobody) noexcept;
   void take_late(const Slot& slot) noexcept;
   void end_guided(double t, std::string_view why) noexcept;
@@ -171,6 +188,17 @@ class Guard {
   std::vector<Reason> gone_;          // why a device is gone, where somebody said so
   Pose pose_;
   std::vector<Fence> fences_;
+  // Of a vehicle that hovers; indices of its inputs.
+  bool hovers_ = false;
+  std::array<std::size_t, 3> velocity_{};
+  std::array<std::size_t, 3> acceleration_{kNone, kNone, kNone};
+  std::size_t climb_ = kNone;
+  std::size_t land_ = kNone;
+  VelocityFence keeper_;
+  double ground_ = kNever;  // m, lowest height that was seen
+  double held_ = -kNever;   // s, when commands were held back last
+  bool holding_ = false;
+  std::uint64_t held_back_ = 0;  // ticks
 
   bool started_ = false;
   bool armed_ = false;
@@ -196,5 +224,6 @@ class Guard {
 
 }  // namespace giljabi::guard
 
+#include "giljabi/guard/guard_fence.hpp"
 #include "giljabi/guard/guard_inputs.hpp"
 #include "giljabi/guard/guard_step.hpp"

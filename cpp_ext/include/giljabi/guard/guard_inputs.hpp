@@ -40,6 +40,7 @@ inline Guard::Guard(GuardConfig config) : config_(std::move(config)) {
   orders_.assign(channels.size(), codecs::servo::kReleased);
   open_.assign(config_.tables.size(), 1);
   gone_.resize(config_.tables.size());
+  configure_hovering();
 }
 
 inline int Guard::index_of(std::string_view source) const noexcept {
@@ -218,6 +219,7 @@ inline bool Guard::set_fences(std::vector<Fence> fences) {
   if (mode_ == Mode::running || guided_ != kNobody) {
     return false;
   }
+  keeper_.set(fences);
   fences_ = std::move(fences);
   return true;
 }

@@ -94,58 +94,6 @@ inline void Guard::watch() noexcept {
   }
 }
 
-// A fence cannot be kept without a fresh pose, or heights without a height.
-inline bool Guard::pose_missing(double t, Reason& why) const noexcept {
-  const double old = t - pose_.t;
-  if (!(old <= config_.pose_timeout_s && old >= -kFutureTolerance)) {  // not a number before the first
-    why.add("fence: no pose");
-    if (std::isfinite(old)) {
-      why.add(" for ").add(old).add(" s");
-    }
-    return true;
-  }
-  if (std::isnan(pose_.z) &&
-      std::any_of(fences_.begin(), fences_.end(), [](const Fence& f) { return f.banded(); })) {
-    why.add("fence: the pose has no height");
-    return true;
-  }
-  return false;
-}
-
-// The straight way that the body sweeps until the safe output has brought it to rest. The source of the
-// highest authority, a person, is not bound: somebody must be able to bring the vehicle back.
-inline bool Guard::leaves_fence(int source, double t, Reason& why) const noexcept {
-  if (fences_.empty() || source == static_cast<int>(config_.sources.size()) - 1) {
-    return false;
-  }
-  if (pose_missing(t, why)) {
-    return true;
-  }
-  const FenceConfig& f = config_.fence;
-  const Point nose{std::cos(pose_.yaw), std::sin(pose_.yaw)};
-  const bool told = std::isfinite(pose_.vx) && std::isfinite(pose_.vy);
-  const Point velocity = told ? Point{pose_.vx, pose_.vy} : pose_.speed * nose;
-  const double late = std::max(t - pose_.t, 0.0) + tick_ + f.delay_s;
-  const double speed = size(velocity);
-  const double rest = speed * late + speed * speed / (2.0 * config_.stop_deceleration);
-  const double moved = f.position_error + f.drift * (late + speed / config_.stop_deceleration);
-  const Point base{pose_.x, pose_.y};
-  const Sweep sweep(base - config_.rear * nose, base + config_.front * nose,
-                    speed > 0.0 ? (rest / speed) * velocity : Point{});
-  const double sink = std::isfinite(pose_.vz) ? pose_.vz : 0.0;
-  const double brake = f.vertical_deceleration > 0.0 ? f.vertical_deceleration : config_.stop_deceleration;
-  const double rise = sink * late + sink * std::abs(sink) / (2.0 * brake);
-  const double z = std::isfinite(pose_.z) ? pose_.z : 0.0;  // then no fence has a band
-  const Span span{z + std::min(rise, 0.0) - f.position_error, z + std::max(rise, 0.0) + f.position_error};
-  for (const Fence& fence : fences_) {
-    if (!clear(fence, sweep, config_.half_width + moved, span)) {
-      why.add("fence: it would be left within the ").add(rest).add(" m to rest");
-      return true;
-    }
-  }
-  return false;
-}
-
 // A late command is a breath held, not a fault: the safe output goes out until the next one.
 inline void Guard::take_late(const Slot& slot) noexcept {
   const std::string& source = config_.sources[static_cast<std::size_t>(selected_)];
@@ -234,6 +182,7 @@ inline codecs::servo::Order Guard::order(const ActuatorConfig& a) const noexcept
 }
 
 inline void Guard::move_outputs(double dt) noexcept {
+  const Velocity before = velocity_out();
   for (std::size_t i = 0; i < output_.size(); ++i) {
     const ActuatorConfig& a = config_.actuators[i];
     double next = output_[i];
@@ -254,6 +203,9 @@ inline void Guard::move_outputs(double dt) noexcept {
     const double low = a.follow ? std::min(a.min, output_[i]) : a.min;
     const double high = a.follow ? std::max(a.max, output_[i]) : a.max;
     output_[i] = std::clamp(next, low, high);
+  }
+  if (hovers_) {
+    keep_inside(before, dt);
   }
 }
 
@@ -375,6 +327,9 @@ inline void Guard::reasons(Reasons& out) const noexcept {
         .add("' for ")
         .add(age(slot.stamp, slot.arrival, t_))
         .add(" s: safe output until the next");
+  }
+  if (holding_) {
+    out.add().add("fence: commands are held back");
   }
   if (level_ == Level::degraded) {
     out.add_all(beat_reasons_);
