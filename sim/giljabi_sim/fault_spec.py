@@ -11,14 +11,26 @@ from giljabi.types import BadInputError
 from giljabi.yaml_file import Strict
 
 Kind = Literal[
-    "silent", "offset", "drop", "delay", "reorder", "duplicate", "flip", "freeze", "garbage", "unplug", "bus_off"
+    "silent",
+    "offset",
+    "runaway",
+    "drop",
+    "delay",
+    "reorder",
+    "duplicate",
+    "flip",
+    "freeze",
+    "garbage",
+    "unplug",
+    "bus_off",
 ]
-WIRE_KINDS: tuple[str, ...] = get_args(Kind)[2:]
+WIRE_KINDS: tuple[str, ...] = get_args(Kind)[3:]
 WHOLE_LINE = ("unplug", "bus_off")  # both directions, every byte
 EXAMPLE = "what=flip where=bridge begin=20 end=25 share=0.1"
 # Keys that belong to some kinds only.
 _ONLY: dict[str, tuple[str, ...]] = {
     "value": ("offset",),
+    "command": ("runaway",),
     "delay_s": ("delay",),
     "bits": ("flip",),
     "bytes": ("garbage",),
@@ -36,6 +48,9 @@ class Fault(Strict):
     begin: float = Field(ge=0, description="s")
     end: float | None = Field(default=None, description="s; default to the end")
     value: float | None = Field(default=None, description="offset: m to the east (gnss), rad (heading)")
+    command: dict[str, float] | None = Field(
+        default=None, description="runaway: what the controller commands instead, by actuator, SI"
+    )
     direction: Literal["from_device", "to_device", "both"] | None = Field(
         default=None, description="on the wire; default from_device"
     )
@@ -53,6 +68,8 @@ class Fault(Strict):
             raise ValueError(f"end {self.end} is not after begin {self.begin}")
         if (self.what == "offset") != (self.value is not None):
             raise ValueError("an offset has a value, nothing else has")
+        if self.what == "runaway" and not self.command:
+            raise ValueError("a runaway needs command")
         if self.what == "delay" and self.delay_s is None:
             raise ValueError("a delay needs delay_s")
         for key, kinds in _ONLY.items():

@@ -46,6 +46,11 @@ class Faults:
         """A sensor, a driver's line, a step, or `commands` is dead; call it where the bytes or the call would go."""
         return self._met(name, "silent") is not None
 
+    def runaway(self) -> Mapping[str, float]:
+        """What the controller commands against its will, by actuator; call it where a command goes out."""
+        met = self._met("controller", "runaway")
+        return (met.command or {}) if met else {}
+
     def stalls(self) -> list[str]:
         """Steps that a fault wants still now, whether or not anything obeys; `silent` says that it did."""
         wanted = {a.fault.where for a in self._faults if a.fault.what == "silent" and a.now(self.t)}
@@ -84,12 +89,16 @@ def build_faults(scenario: Scenario) -> Faults:
     silent = {*m.sensors, *m.drivers, *STEPS, "commands"}
     offset = {n for n, s in m.sensors.items() if s.kind in ("gnss", "heading")}
     for i, f in enumerate(scenario.model.faults):
-        known = silent if f.what == "silent" else offset if f.what == "offset" else {*m.drivers}
+        known = {"silent": silent, "offset": offset, "runaway": {"controller"}}.get(f.what, {*m.drivers})
         if f.where not in known:
             what = f"{f.words}: '{f.where}' cannot be {f.what}"
             if f.on_wire:
                 what = f"{f.words}: '{f.where}' is no driver"
             raise scenario.error(("faults", i, "where"), f"{what}; one of {', '.join(sorted(known))} is expected")
+        for name in f.command or {}:
+            if name not in m.actuators:
+                what = f"'{name}' is no actuator; one of {', '.join(m.actuators)} is expected"
+                raise scenario.error(("faults", i, "command"), what)
     return Faults(scenario.model.faults, scenario.model.seed)
 
 

@@ -133,6 +133,7 @@ class LockStep:
         simulation, stack = self.simulation, self.stack
         received = self._inwards(now, simulation.step(now, self._at_devices(now)))
         stack.stalled = frozenset(n for n in STEPS if simulation.world.faults.silent(n))
+        stack.runaway = simulation.world.faults.runaway
         self._outwards(now, stack.step(now, received))
         self._arm(now)
         if self._recorder is not None:

@@ -6,7 +6,7 @@ way data goes: bytes -> drivers -> estimate -> track -> plan -> control -> guard
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -114,6 +114,7 @@ class Stack:
         self.controller: Controller | None = None if self.fast else build_step(platform, "controller")
         self.supervisor = Supervisor(platform)
         self.latest = Latest()
+        self.runaway: Callable[[], Mapping[str, float]] = dict  # what takes a command's place: a controller gone mad
         self.stalled: frozenset[str] = frozenset()  # steps that are not called: what a dead process looks like
         steps = platform.model.steps
         self._rates = {name: Periodic(rate) for name, rate in steps.rates().items()}
@@ -274,6 +275,7 @@ class Stack:
         )
         self.latest.command = command
         if command is not None:
+            command = replace(command, values={**command.values, **self.runaway()})
             self.guard.submit(command.source, command.t, now, command.values)
 
     def _supervise(self, now: float) -> None:

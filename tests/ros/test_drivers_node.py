@@ -20,6 +20,8 @@ from harness import CLOCK, Device, NodeProcess, bridge_sentences, call, graph, w
 from std_srvs.srv import SetBool
 
 from giljabi import topics
+from giljabi.fence import Fence
+from giljabi.mission import Mission, save_mission
 from giljabi.platform import load_platform
 from giljabi.ros import convert, goals, status
 from giljabi.ros.messages import message_class, qos_profile
@@ -240,6 +242,19 @@ def test_a_fence_of_the_mission_is_waited_for_and_kept(bench: Bench) -> None:
     partial.write_text('{"fences": [[[50, -50], [100, -50], [100, 50], [50, 50]]]}')  # the pose is (0, 0)
     partial.rename(path)
     wait("the fence", lambda: "fence: it would be left within the 0.00 m to rest" in bench.arm().message)
+
+
+def test_a_keep_out_of_the_mission_is_kept(bench: Bench) -> None:
+    path = bench.folder / "mission.json"
+    keep_out = Fence(centre=(0.0, 0.0), radius=20.0, keep_out=True)
+    save_mission(path, Mission(None, None, (keep_out,)))
+    bench.drivers.end(signal.SIGTERM)
+    bench.drivers = bench.start(str(path))
+    wait("the fence", lambda: "fence: it would be left within the 0.00 m to rest" in bench.arm().message)
+    save_mission(path, Mission(None, None, (Fence(centre=(500.0, 0.0), radius=20.0, keep_out=True),)))
+    bench.drivers.end(signal.SIGTERM)
+    bench.drivers = bench.start(str(path))
+    wait("it arms", lambda: bench.arm().success)
 
 
 def test_a_silent_supervisor_brings_the_vehicle_to_its_safe_state(bench: Bench) -> None:

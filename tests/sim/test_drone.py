@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from giljabi.stack import Stack
+from giljabi.types import BadInputError
 from giljabi_sim.lockstep import LockStep
 from giljabi_sim.peers.contract import Chunk
 from giljabi_sim.scenario import load_scenario
@@ -101,3 +102,31 @@ def test_wind_beyond_the_forecast_is_flown_with_no_great_tilt() -> None:
     report, trace = fly("drone_square", "world.wind.speed=9", "world.wind.gust=2", "asserts=[]")
     assert report["outcome"] == "arrived"
     assert max(r["tilt"] for r in trace.rows) < math.radians(40)
+
+
+def test_a_controller_that_runs_away_is_held_inside_the_fence_and_the_flight_goes_on() -> None:
+    report, trace = fly("drone_fence")
+    assert report["outcome"] == "arrived"
+    assert all(a["held"] for a in report["asserts"])
+    assert report["faults"] == [{"what": "runaway", "where": "controller", "consumed": True}]
+    mad = [r for r in trace.rows if 30.0 <= r["t"] <= 60.0]
+    assert max(r["speed"] for r in mad) > 6.0  # no fence is kept by never flying
+    assert max(r["x"] for r in mad) > 60.0  # beyond the fence's first corners, towards the third
+    assert 20.0 < max(r["z"] for r in mad) < 25.0
+
+
+def test_without_its_fences_the_runaway_flies_off() -> None:
+    report, trace = fly("drone_fence", "world.fences=[]", "asserts=[]", "duration_s=70")
+    assert report["outcome"] == "timeout"
+    assert max(r["x"] for r in trace.rows) > 150.0
+
+
+def test_a_runaway_names_what_it_commands() -> None:
+    for fault, words in (
+        ("what=runaway where=controller begin=1", "a runaway needs command"),
+        ('what=runaway where=controller begin=1 command={"rudder":1}', "'rudder' is no actuator"),
+        ('what=runaway where=planner begin=1 command={"velocity_x":1}', "'planner' cannot be runaway"),
+        ('what=silent where=planner begin=1 command={"velocity_x":1}', "silent takes no command"),
+    ):
+        with pytest.raises(BadInputError, match=words):
+            LockStep(load_scenario("drone_square", faults=(fault,)))
