@@ -27,6 +27,7 @@ from giljabi_drivers.mavlink_parameters import Wanted
 from giljabi_drivers.mavlink_requests import Exchange, Exchanges, text_of
 from giljabi_drivers.mavlink_samples import Noise, Telemetry
 from giljabi_drivers.mavlink_time import TimeSync
+from giljabi_drivers.mavlink_traffic import MESSAGE, RATE_HZ, Traffic
 from giljabi_drivers.sensors import SensorWatch
 
 MAX_LINES = 32
@@ -64,6 +65,7 @@ class MavlinkOptions(Strict):
     position_std_m: float = Field(default=0.5, gt=0)
     velocity_std_mps: float = Field(default=0.1, gt=0)
     attitude_std_rad: float = Field(default=0.02, gt=0)
+    traffic_std_m: float = Field(default=2.0, gt=0, description="of where other aircraft say they are")
 
 
 class MavlinkDriver:
@@ -85,7 +87,8 @@ class MavlinkDriver:
         self._watch = SensorWatch(platform, name)
         self.time = TimeSync()
         noise = Noise(o.position_std_m, o.velocity_std_mps, o.attitude_std_rad)
-        self._telemetry = Telemetry(self.time.map, self._watch.source, noise)
+        self._traffic = Traffic(self._watch.names.get("detections", ""), o.traffic_std_m)
+        self._telemetry = Telemetry(self.time.map, self._watch.source, noise, self._traffic)
         self.exchanges = Exchanges()
         self.authority = Authority(self.autopilot, self.target, self.exchanges)
         self._parsers: dict[int, Parser] = {}
@@ -285,7 +288,8 @@ class MavlinkDriver:
         return wanted
 
     def _wanted_rates(self) -> dict[str, float]:
-        rates = {**self.autopilot.intervals_hz, **self._options.rates_hz}
+        traffic = {MESSAGE: RATE_HZ} if self._traffic.wanted else {}
+        rates = {**self.autopilot.intervals_hz, **traffic, **self._options.rates_hz}
         for name, rate in self._options.rates_hz.items():
             key = ("drivers", self.name, "options", "rates_hz", name)
             if not hasattr(dialect, f"MAVLINK_MSG_ID_{name}"):

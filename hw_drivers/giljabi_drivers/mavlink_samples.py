@@ -23,6 +23,7 @@ from giljabi.types import (
     Sample,
 )
 from giljabi_drivers.mavlink_frames import Heard
+from giljabi_drivers.mavlink_traffic import Traffic
 
 ATTITUDE_MAX_AGE = 0.2  # s, of the attitude that goes with a position
 IMU_ALIVE = 1.0  # s: while a better message of the same comes, the lesser one is left alone
@@ -60,6 +61,7 @@ class Telemetry:
     stamp: Callable[[float, float], float]  # (received, seconds since boot) -> stack time
     names: Callable[[str, str], str]  # sensor of a kind in the platform file
     noise: Noise
+    traffic: Traffic
     landed: float = NAN
     battery_share: float = NAN
     no_fix: bool = False
@@ -73,6 +75,7 @@ class Telemetry:
             "LOCAL_POSITION_NED": self._local_position, "GPS_GLOBAL_ORIGIN": self._origin, "GPS_RAW_INT": self._fix,
             "HIGHRES_IMU": self._highres, "SCALED_IMU": self._scaled, "RAW_IMU": self._scaled,
             "BATTERY_STATUS": self._battery, "SYS_STATUS": self._sys_status, "EXTENDED_SYS_STATE": self._extended,
+            **self.traffic.handlers(),
         }  # fmt: skip
 
     @property

@@ -171,7 +171,7 @@ class Actor(Strict):
     """Another vehicle: where it begins, how large it is, what it does."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_ -]{1,20}$")
-    kind: Literal["vessel", "car", "pedestrian"]
+    kind: Literal["vessel", "car", "pedestrian", "drone"]
     start: Start | None = None
     at_s: float | None = Field(default=None, ge=0, description="m along the route, instead of start's x, y, yaw_deg")
     speed: float | None = Field(default=None, ge=0, description="with at_s")

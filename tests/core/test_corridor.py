@@ -158,3 +158,45 @@ def test_when_the_way_closes_the_last_plan_goes_on_to_its_stop() -> None:
 def test_bad_input_is_refused_by_name(call: object, words: str) -> None:
     with pytest.raises((ValueError, BadInputError), match=words):
         call()  # type: ignore[operator]
+
+
+def test_who_comes_is_let_pass_and_no_stop_is_in_its_way() -> None:
+    """Straight across the way, timed to meet: every piece, the stop and the wait after it stay outside the disc."""
+    lattice = LatticePlanner(N, N, CELL, {"clearance": CLEARANCE})
+    lattice.set_map(field([]), CORNER, (7.0, 0.0))
+    mover = np.array([3.0, -4.0, 0.0, 3.5, 1.2, 0.2])
+    for movers in (np.zeros((0, 6)), mover[None]):
+        lattice.set_movers(movers)
+        pieces = lattice.plan((0.0, 0.0), (3.0, 0.0))
+        places, t = walked(pieces), []
+        for k, duration in enumerate(pieces[:, 0]):
+            t.append(pieces[:k, 0].sum() + np.arange(0.0, duration, 0.002))
+        at = np.concatenate(t)
+        away = np.hypot(places[:, 0] - 3.0, places[:, 1] + 4.0 - 3.5 * at) - 1.2 - 0.2 * at
+        assert (away.min() < 0.0) == (len(movers) == 0)
+        after = at[-1] + np.linspace(0.0, 2.0, 50)
+        waits = np.hypot(places[-1, 0] - 3.0, places[-1, 1] + 4.0 - 3.5 * after) - 1.2 - 0.2 * after
+        assert len(movers) == 0 or waits.min() > -0.02
+
+
+def test_who_is_inside_already_goes_away_and_who_waits_at_the_goal_leaves_it() -> None:
+    lattice = LatticePlanner(N, N, CELL, {"clearance": CLEARANCE})
+    lattice.set_map(field([]), CORNER, (0.2, 0.0))
+    lattice.set_movers([[-1.5, 0.0, 1.0, 0.0, 2.5, 0.5]])
+    pieces = lattice.plan((0.0, 0.0), (0.0, 0.0))
+    assert len(pieces) > 1
+    assert math.hypot(*walked(pieces)[-1]) > 0.5
+
+
+def test_a_lower_speed_is_kept_and_nonsense_is_refused() -> None:
+    lattice = LatticePlanner(N, N, CELL, {"clearance": CLEARANCE})
+    lattice.set_map(field([]), CORNER, (20.0, 0.0))
+    lattice.limit_speed(1.5)
+    assert np.hypot(*lattice.plan((0.0, 0.0), (0.0, 0.0))[:, 3:5].T).max() <= 1.5 + 1e-9
+    for wrong in (0.0, math.nan):
+        with pytest.raises(ValueError, match="speed"):
+            lattice.limit_speed(wrong)
+    with pytest.raises(ValueError, match="movers"):
+        lattice.set_movers([[1.0, 2.0]])
+    with pytest.raises(ValueError, match="finite"):
+        lattice.set_movers([[math.nan, 0, 0, 0, 1, 0]])

@@ -16,7 +16,8 @@ from mavlink_rig import T0, Autopilot, drone_platform, feed
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
 from giljabi.frames import matrix_from_quat, rpy_from_quat
-from giljabi.types import ExternalOdometry, GnssFix, Imu, LocalOrigin, StackState
+from giljabi.platform import load_platform
+from giljabi.types import ExternalOdometry, GeoDetections, GnssFix, Imu, Kind, LocalOrigin, StackState
 from giljabi_drivers.mavlink import MavlinkDriver
 from giljabi_drivers.mavlink_frames import Parser
 from giljabi_drivers.mavlink_requests import FENCE, MISSION, RALLY, Download, Item, Parameter, Upload
@@ -470,3 +471,32 @@ def test_no_field_of_any_message_with_a_good_checksum_breaks_the_driver(driver: 
             assert not any(np.isinf(v).any() for v in arrays)
         driver.health(now)
     assert driver.stats.accepted > 1000
+
+
+def adsb(flags: int = 13, tslc: int = 2, lat: int = 351000000, address: int = 0x71BC01) -> Any:
+    """North-east at 10 m/s."""
+    return dialect.MAVLink_adsb_vehicle_message(
+        address, lat, 1290500000, 1, 120000, 4500, 1000, 0, b"KITE", dialect.ADSB_EMITTER_TYPE_UAV, tslc, flags, 0
+    )
+
+
+def test_other_aircraft_are_detections_with_identity_where_the_platform_asks_for_them(tmp_path: Path) -> None:
+    a = Autopilot()
+    driver = MavlinkDriver(load_platform("drone_lidar"), "autopilot")
+    result = feed(driver, T0, a.heartbeat() + a.bytes(adsb()))
+    (report,) = [s for s in result.samples if isinstance(s, GeoDetections)]
+    assert (report.t, report.source) == (pytest.approx(T0 - 2.0), "traffic")
+    assert report.data[0, [0, 1, 3, 4, 5, 8, 9]] == pytest.approx(
+        [129.05, 35.1, math.sqrt(50), math.sqrt(50), math.pi / 4, 0x71BC01, Kind.DRONE.value]
+    )
+    assert report.data[0, 10] == pytest.approx(4.0)
+    for flags, tslc in ((12, 0), (13, 200)):  # no place, or too old
+        assert not feed(driver, T0 + 1, a.bytes(adsb(flags, tslc))).samples
+    (still,) = feed(driver, T0 + 2, a.bytes(adsb(1))).samples
+    assert isinstance(still, GeoDetections)
+    assert np.isnan(still.data[0, 3:6]).all()
+    before = sum(driver.stats.rejected.values())
+    assert not feed(driver, T0 + 3, a.bytes(adsb(lat=2_000_000_000))).samples
+    assert sum(driver.stats.rejected.values()) == before + 1
+    plain = MavlinkDriver(drone_platform(tmp_path), "autopilot")
+    assert not [s for s in feed(plain, T0, a.heartbeat() + a.bytes(adsb())).samples if isinstance(s, GeoDetections)]

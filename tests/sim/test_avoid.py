@@ -91,3 +91,16 @@ def test_whoever_dies_it_comes_to_rest_in_what_it_has_seen(part: str) -> None:
     after = [r for r in trace.rows if 20.0 < r["t"] < 22.0]
     assert max(r["speed"] for r in after) < 0.5
     assert report["outcome"] != "collision"
+
+
+def test_three_drones_on_its_way_are_passed_with_room() -> None:
+    report, trace = fly("drone_crossing_traffic")
+    assert report["outcome"] == "arrived"
+    assert all(a["held"] for a in report["asserts"])
+    assert any("a track comes" in r["note"] for r in trace.rows)
+
+
+def test_without_the_receiver_they_would_be_hit_or_nearly() -> None:
+    """The same flight along the line: that the others are passed is not the scenario's doing."""
+    report, _ = fly("drone_crossing_traffic", "platform=drone", "asserts=[]")
+    assert report["min_distance_m"] < 1.0

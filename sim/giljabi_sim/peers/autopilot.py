@@ -19,6 +19,7 @@ from giljabi.yaml_file import Strict
 from giljabi_sim.noise import Drift, Schedule, generator
 from giljabi_sim.peers.autopilot_flight import GUIDED, READY_S, Estimate, Loops, Pilot, rotation_of
 from giljabi_sim.peers.autopilot_lists import Lists
+from giljabi_sim.peers.autopilot_traffic import Receiver
 from giljabi_sim.peers.contract import Chunk, PeerResult, Wire
 from giljabi_sim.scenario import Actor
 
@@ -39,6 +40,7 @@ class AutopilotOptions(Strict):
     velocity_mps: float = Field(default=0.03, ge=0, description="1 sigma of the estimate")
     gyro_radps: float = Field(default=0.01, ge=0)
     accel_mps2: float = Field(default=0.15, ge=0)
+    traffic_m: float = Field(default=1.0, ge=0, description="1 sigma of where other drones say they are")
     clock_ppm: float = Field(default=20.0, description="by which its clock is fast")
     key_file: str | None = Field(default=None, description="signs with this key, and takes signed frames only")
 
@@ -72,6 +74,7 @@ class AutopilotPeer:
         self._last: float | None = None
         self._no_fix_since: float | None = None
         self._estimate = self._believe(0.0, world)
+        self._traffic = Receiver(generator(seed, f"{name}.traffic"), o.traffic_m)
         self._tasks: dict[int, tuple[Schedule, Callable[[float, World], Any]]] = {}
         self._known = self._messages()
         self._set_interval(dialect.MAVLINK_MSG_ID_HEARTBEAT, 1.0)
@@ -194,6 +197,7 @@ class AutopilotPeer:
             d.MAVLINK_MSG_ID_GPS_RAW_INT: self._gps, d.MAVLINK_MSG_ID_SYS_STATUS: self._sys_status,
             d.MAVLINK_MSG_ID_BATTERY_STATUS: self._battery, d.MAVLINK_MSG_ID_GPS_GLOBAL_ORIGIN: self._origin,
             d.MAVLINK_MSG_ID_EXTENDED_SYS_STATE: self._extended, d.MAVLINK_MSG_ID_EKF_STATUS_REPORT: self._ekf,
+            d.MAVLINK_MSG_ID_ADSB_VEHICLE: self._traffic.report,
         }  # fmt: skip
 
     def _heartbeat(self, now: float, world: World) -> Any:

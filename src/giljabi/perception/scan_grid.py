@@ -28,7 +28,7 @@ class ScanGridOptions(Strict):
 
     cell_m: float = Field(default=0.2, gt=0.01, le=2.0)
     window_m: float = Field(default=40.0, gt=2.0, le=200.0, description="side of the map, about the vehicle")
-    band_m: float = Field(default=1.0, gt=0, description="above and below the vehicle that counts as its height")
+    band_m: float = Field(default=1.5, gt=0, description="above and below the vehicle that counts as its height")
     open_m: float = Field(default=9.0, ge=0, description="how far a ray without an echo is taken to be free")
 
 
