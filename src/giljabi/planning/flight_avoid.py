@@ -44,6 +44,7 @@ VERTICAL = 0.3  # m over the ground within the plan: less is a piece straight up
 LAYER = 1.0  # m above and below the map's layer for which it holds
 HEIGHT_STEP = 0.5  # m, in which fences are looked at
 MOVERS = 64
+CIRCLES = 0.4  # of give_up_s: who moves so long without progress goes in circles
 ON_GROUND = (Kind.CAR.value, Kind.PEDESTRIAN.value)
 MARGIN = 0.1  # m, by which the line may be nearer to things than local plans, and must be clearer to be joined
 
@@ -91,6 +92,7 @@ class _Progress:
     s: float = -math.inf  # m, furthest place on the line
     since: float = 0.0  # s
     moved: float = 0.0  # s, when it moved or tried last
+    tried: float = 0.0  # s, when it tried another way last, else as since
     tries: int = 0
 
 
@@ -386,15 +388,16 @@ class FlightAvoidPlanner:
         """Progress along the line; what stands still for long tries another way, and gives up in the end."""
         w, p = self._progress, self._route.s
         if p > w.s + 0.5:
-            self._progress = _Progress(p, now, now)
+            self._progress = _Progress(p, now, now, now)
             return
         place, velocity = plan.state(now)
         if float(np.hypot(*velocity)) > 0.3:
             w.moved = now
         if now - w.since > self._o.give_up_s:
             self._failed = f"no way; {note or 'no progress'} for {now - w.since:.0f} s after {w.tries} other ways"
-        elif now - w.moved > self._o.stuck_s:
-            w.moved, w.tries = now, w.tries + 1
+        elif now - w.moved > self._o.stuck_s or now - w.tried > CIRCLES * self._o.give_up_s:
+            w.moved = w.tried = now
+            w.tries += 1
             if self._corridor is not None and not len(movers):
                 self._close(place)
 
