@@ -25,7 +25,8 @@ POSITION, VELOCITY, EFFORT, VOLTAGE, TEMPERATURE, HARDWARE = range(6)
 RETRY_S = 1.0  # between attempts to start a servo
 COUNTED = ("checksum", "truncated", "length", "id", "unexpected")
 WHOLE = 0.9  # of a period, after which a sample goes out without those that are silent
-MISSED_MAX = 5  # cycles without an answer that are told of
+MISSED_MAX = 5  # cycles without an answer that are told of,
+MISSED_S = 0.1  # when they have lasted so long
 
 
 @dataclass(slots=True)
@@ -233,7 +234,8 @@ class ServoDriver:
         row, seen = self.chain.joint(k), self._seen[k]
         if seen.problem:
             return seen.problem if seen.asked else f"servo {p.joint.id} {seen.problem}"
-        if row["silent"] or row["missed"] >= MISSED_MAX or math.isnan(row["t"]):
+        missed = (row["silent"] or row["missed"] >= MISSED_MAX) and now - row["t"] >= MISSED_S
+        if missed or math.isnan(row["t"]):
             since = "yet" if math.isnan(row["t"]) else f"for {now - row['t']:.1f} s"
             return f"servo {p.joint.id} has not answered {since}; its cable, its power?"
         raw = int(bits) if math.isfinite(bits) else seen.registers.get("hardware_error", 0)

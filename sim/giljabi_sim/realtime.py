@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from giljabi.arguments import Parser
+from giljabi.children import ask_realtime
 from giljabi.clock import StackClock
 from giljabi.platform import Platform
 from giljabi.types import BadInputError, GiljabiError
@@ -28,6 +30,8 @@ from giljabi_sim.simulation import Simulation
 from giljabi_sim.wires import Line, open_lines, plug_lines
 
 RATE_HZ = 100.0
+PRIORITY = 30  # of SCHED_FIFO, where a bus is answered: below the stack's fast loop
+BUS_TICKS = 10.0  # of `simulation.rate_hz`, cut out likewise: a walker cannot stand still blindly
 LONGEST_STEP = 0.25  # s; a longer pause (a suspended machine) is cut out of the simulated time
 OUTCOME_PERIOD = 1.0  # s
 TRUTH_RATE = 10.0  # Hz
@@ -105,6 +109,11 @@ class RealTime:
             row |= {"x": own.x, "y": own.y, "yaw": own.yaw, "vx": own.vx, "vy": own.vy, **own.feedback}
             row |= {"outcome": self.simulation.judge.outcome or RUNNING}
             self._truth.write(json.dumps(row) + "\n")
+
+    def wait(self, seconds: float) -> None:
+        """Until something is there to read, or so long."""
+        fds = [fd for line in self.lines.values() if (fd := getattr(line, "fileno", lambda: -1)()) >= 0]
+        select.select(fds, [], [], max(seconds, 0.0))
 
     def _stall(self) -> None:
         """Tells the stack's nodes which of them a fault wants dead; one that obeys leaves a file: it met the fault."""
@@ -205,19 +214,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _loop(shell: RealTime, ended: Callable[[], bool]) -> None:
-    """Ticks on the stack's monotonic clock."""
+    """Ticks on the stack's monotonic clock; a bus with a master is answered when it speaks, not at the next tick."""
     clock = StackClock()
     start, tick = clock.now(), 0
     last = 0.0
+    rate = shell.simulation.rate_hz
+    if rate is not None:
+        ask_realtime(PRIORITY)
+    longest = LONGEST_STEP if rate is None else BUS_TICKS / rate
     while not ended():
         now = clock.now() - start
-        if now - last > LONGEST_STEP:
-            start += now - last - LONGEST_STEP
-            now = last + LONGEST_STEP
+        if now - last > longest:
+            start += now - last - longest
+            now = last + longest
         shell.step(now)
         last = now
-        tick = int(now * RATE_HZ) + 1
-        time.sleep(max(tick / RATE_HZ - (clock.now() - start), 0.0))
+        tick = int(now * (rate or RATE_HZ)) + 1
+        if rate is None:
+            time.sleep(max(tick / RATE_HZ - (clock.now() - start), 0.0))
+        else:
+            shell.wait(min(tick / rate, shell.simulation.next_deadline) - (clock.now() - start))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,11 @@ class Simulation:
         self.peers = build_peers(scenario.platform, self.world, scenario.model.actors, scenario.model.seed)
         check_wires(scenario, {name: peer.wire is Wire.CAN for name, peer in self.peers.items()})
         self.judge = Judge(self.world)
+        rate = scenario.platform.model.simulation.get("rate_hz")  # in real time; None: the shell's own
+        if rate is not None and not (isinstance(rate, (int, float)) and 10 <= rate <= 5000):
+            raise scenario.platform.error(("simulation", "rate_hz"), f"{rate!r} is no rate; 10 to 5000 is expected")
+        self.rate_hz = None if rate is None else float(rate)
+        self.next_deadline = math.inf  # s, when a peer wants to be stepped again
 
     def step(self, now: float, received: Mapping[str, Sequence[Chunk]]) -> dict[str, list[Chunk]]:
         """Moves the world to `now`, gives every peer what arrived for it; returns what they send, by driver."""
@@ -33,9 +38,11 @@ class Simulation:
         received = faults.wire.to_devices(now, t, received)
         commands_lost = any(received.values()) and faults.silent("commands")
         out: dict[str, list[Chunk]] = {}
+        self.next_deadline = math.inf
         for name, peer in self.peers.items():
             arrived = () if commands_lost else received.get(name, ())
             result = peer.step(now, arrived, self.world)
+            self.next_deadline = min(self.next_deadline, result.next_deadline)
             if result.to_send and not faults.silent(name):
                 out[name] = list(result.to_send)
         return faults.wire.from_devices(now, t, out)

@@ -65,6 +65,10 @@ class PtyLine:
         self._link.unlink(missing_ok=True)
         self._link.symlink_to(os.ttyname(self._slave))
 
+    def fileno(self) -> int:
+        """What to wait on; -1 while it is unplugged."""
+        return self._master
+
     def unplug(self) -> None:
         """Ends the terminal: whoever has it open sees it hang up."""
         if self._master >= 0:

@@ -38,6 +38,7 @@ class ProcessSpec:
     only: Literal["", "simulated", "page", "conducted"] = ""
     executable: str = "giljabi-process"  # console script; gets the process's name as first argument
     stops: int = 0
+    in_fast_loop: bool = False  # what it does is done beside the guard where a platform has a fast loop
     nice: int = 0  # CPU priority asked for (Linux: -20 first, 19 last); refused without the right to it, then 0
 
 
@@ -67,6 +68,7 @@ PROCESSES: tuple[ProcessSpec, ...] = (
             NodeSpec("estimator", "giljabi.ros.estimator:EstimatorNode"),
             NodeSpec("controller", "giljabi.ros.controller:ControllerNode"),
         ),
+        in_fast_loop=True,
         nice=-10,
     ),
     ProcessSpec(
@@ -112,10 +114,10 @@ MODULES: dict[str, str] = {
 }
 
 
-def processes(simulated: bool, page: bool, conducted: bool = True) -> tuple[ProcessSpec, ...]:
-    """The processes of one run, in starting order."""
+def processes(simulated: bool, page: bool, conducted: bool = True, fast_loop: bool = False) -> tuple[ProcessSpec, ...]:
+    """The processes of one run, in starting order; fast_loop: whether the platform has one."""
     flags = {"simulated": simulated, "page": page, "conducted": conducted}
-    return tuple(p for p in PROCESSES if flags.get(p.only, True))
+    return tuple(p for p in PROCESSES if flags.get(p.only, True) and not (fast_loop and p.in_fast_loop))
 
 
 def find_nodes(name: str) -> tuple[NodeSpec, ...]:

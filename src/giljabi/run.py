@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         spec.mission_file.write_text(json.dumps(mission), encoding="utf-8")
     stage = Stage(spec, where, platform.name, bool(args.until_done), timeout, out)
     try:
-        code = stage.play(processes(spec.simulated, with_page))
+        code = stage.play(processes(spec.simulated, with_page, fast_loop=platform.model.fast_loop is not None))
     finally:
         where.close()
     if args.json:

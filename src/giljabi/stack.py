@@ -107,6 +107,8 @@ class Stack:
         self._hold = DegradedHold()
         self.fast: FastLoop | None = build_fast_loop(platform)
         self.estimator: Estimator | FastLoop = self.fast or build_step(platform, "estimator")
+        if self.fast is not None:
+            self._followers.append(self.fast)
         self.tracker: Tracker = build_step(platform, "tracker")
         self.mapper: Mapper | None = build_step(platform, "mapper") if platform.model.steps.mapper else None
         self.planner: Planner = build_step(platform, "planner")
@@ -188,10 +190,10 @@ class Stack:
 
     def _tell_drivers(self, now: float) -> None:
         """Drivers whose device has an authority of its own follow the guard, or make it disarm."""
-        if not self._followers and not self.fast:
+        if not self._followers:
             return
         state, output = self.guard.state(now), self.guard.output()
-        for driver in (*self._followers, *((self.fast,) if self.fast else ())):
+        for driver in self._followers:
             reason = driver.guard_says(state, output)
             if reason and state.armed:
                 self.guard.disarm(now, reason)
@@ -282,7 +284,7 @@ class Stack:
         if not self._due("supervisor", now):
             return
         problems: dict[str, Mapping[str, str]] = {name: d.health(now) for name, d in self.drivers.items()}
-        problems["estimator"] = self.estimator.health(now)
+        problems["fast_loop" if self.fast else "estimator"] = self.estimator.health(now)
         self.latest.health = self.supervisor.step(
             now,
             SupervisorInputs(

@@ -97,6 +97,8 @@ def test_what_runs_when() -> None:
     core = ["drivers", "autonomy", "perception", "planning", "supervisor"]
     assert names[True, True, True] == ["simulation", *core, "operator", "conductor"]
     assert names[False, False, False] == core
+    fast = [p.name for p in processes(True, False, True, fast_loop=True)]
+    assert fast == ["simulation", *(p for p in core if p != "autonomy"), "conductor"]
 
 
 def test_the_wire_ends_after_those_who_command_it_and_the_plant_last() -> None:

@@ -15,8 +15,9 @@ from giljabi import topics
 from giljabi.fence import Fence
 from giljabi.mission import Mission
 from giljabi.platform import Platform
-from giljabi.registry import build_driver
+from giljabi.registry import build_driver, build_fast_loop
 from giljabi.ros import convert, goals, status
+from giljabi.ros.fast import FastRunner
 from giljabi.ros.node import StackNode
 from giljabi.ros.sensors import sample_publisher
 from giljabi.ros.status import PartHealth
@@ -47,6 +48,10 @@ class DriversNode(StackNode):
         self._slots = feedback_slots(platform)
         self._drivers: dict[str, Driver] = {name: build_driver(platform, name) for name in platform.model.drivers}
         self._followers: list[Any] = [d for d in self._drivers.values() if hasattr(d, "guard_says")]
+        loop = build_fast_loop(platform)
+        self._fast = FastRunner(self, platform, loop) if loop is not None else None
+        if self._fast is not None:
+            self._followers.append(self._fast)
         self._urls = self._known_urls(platform)
         self._devices_file = self.get_parameter("devices_file").value
         self._state: StackState | None = None
@@ -118,9 +123,10 @@ class DriversNode(StackNode):
 
     def _publish_sample(self, sample: Sample) -> None:
         """From the reading thread: a sample waits for nothing."""
-        self._sample_out(sample)
         if isinstance(sample, JointState):
             self.guard.joints(sample, self._slots)
+        if self._fast is None or self._stalled or self._fast.take(sample, self.guard):
+            self._sample_out(sample)
 
     def _publish_state(self, now: float) -> None:
         if self.guard is None:
@@ -177,6 +183,8 @@ class DriversNode(StackNode):
             self.guard.odometry(odom)
 
     def _take_mission(self, mission: Mission) -> None:
+        if self._fast is not None:
+            self._fast.take_mission(mission)
         self._fences = mission.fences
         if self.guard is not None:
             self.guard.set_fences(self._fences)
@@ -199,6 +207,8 @@ class DriversNode(StackNode):
 
     def _give_back(self, request: Any) -> tuple[bool, str]:
         """Manual gives its lead back; the guard answers with who leads now, or why nobody does."""
+        if self._fast is not None and self._fast.release():
+            return True, "the planner leads"
         state = self.guard.state() if self.guard is not None else None
         if state is None or state.mode != MANUAL:
             mode = "nobody leads" if state is None else f"the mode is {state.mode.replace('_', ' ')}"
@@ -213,7 +223,10 @@ class DriversNode(StackNode):
         own = self.get_fully_qualified_name()
         problems = self.wires.problems(now) if self.wires is not None else {}
         told = self.wires.diagnostics(now) if self.wires is not None else {}
-        return super().health(now) + [PartHealth(now, f"{own}/{n}", p, told.get(n, {})) for n, p in problems.items()]
+        parts = [PartHealth(now, f"{own}/{n}", p, told.get(n, {})) for n, p in problems.items()]
+        if self._fast is not None:
+            parts.append(PartHealth(now, f"{own}/fast_loop", self._fast.loop.health(now), self._fast.diagnostics()))
+        return super().health(now) + parts
 
     def problems(self, now: float) -> Mapping[str, str]:
         return {} if self.guard is not None else {self.get_name(): WAITS}

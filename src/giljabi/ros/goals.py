@@ -18,6 +18,7 @@ from trajectory_msgs.msg import MultiDOFJointTrajectory, MultiDOFJointTrajectory
 
 from giljabi.clock import to_ros_ns
 from giljabi.ros.convert import BASE, MAP, array, finite, header, seconds, vector, yaw_of, yaw_quaternion
+from giljabi.steps import BodyVelocity
 from giljabi.types import (
     NAN,
     ActuatorCommand,
@@ -118,6 +119,12 @@ def trajectory_from_msg(msg: MultiDOFJointTrajectory) -> Trajectory | None:
     if (np.diff(times) <= 0.0).any():
         raise BadInputError("trajectory: times do not rise; later points must be due later")
     return Trajectory(seconds(msg.header.stamp), times, position, yaw, velocity, yaw_rate)
+
+
+def velocity_from_msg(msg: Twist) -> BodyVelocity:
+    """A velocity asked for, in base_link: m/s forward and to the left, rad/s to the left."""
+    finite("cmd_vel", msg.linear.x, msg.linear.y, msg.angular.z)
+    return BodyVelocity(msg.linear.x, msg.linear.y, msg.angular.z)
 
 
 def command_to_msg(s: ActuatorCommand, slot_of: Mapping[str, str]) -> JointStateMsg:

@@ -77,7 +77,8 @@ def _setup(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         system_id=int(number),
     )
     env = process_environment(os.environ, where.id) | {OFFSET_ENV: str(make_offset_ns())}
-    table = processes(simulated, _flag(context, "page", True), _flag(context, "start", simulated))
+    fast = platform.model.fast_loop is not None
+    table = processes(simulated, _flag(context, "page", True), _flag(context, "start", simulated), fast)
     # Not at launch's own shutdown event: the processes still write into the run's folder then.
     atexit.register(where.close)
     return [action(process, spec, env) for process in table]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from giljabi import topics
-from giljabi.nodes import PROCESSES
+from giljabi.nodes import processes
 from giljabi.platform import Platform
 from giljabi.ros import status
 from giljabi.ros.node import StackNode
@@ -15,9 +15,10 @@ from giljabi.safety.supervisor import Supervisor, SupervisorInputs
 from giljabi.types import MissionState
 
 
-def watched(own: str) -> list[str]:
+def watched(own: str, fast_loop: bool = False) -> list[str]:
     """Names of the nodes without which the vehicle cannot go: all that always run, but the watcher itself."""
-    return [n.name for p in PROCESSES if not p.only for n in p.nodes if n.name != own]
+    table = processes(simulated=False, page=False, conducted=False, fast_loop=fast_loop)
+    return [n.name for p in table for n in p.nodes if n.name != own]
 
 
 class SupervisorNode(StackNode):
@@ -25,7 +26,7 @@ class SupervisorNode(StackNode):
 
     def build(self, platform: Platform) -> None:
         self._supervisor = Supervisor(platform)
-        self._watched = watched(self.get_name())
+        self._watched = watched(self.get_name(), platform.model.fast_loop is not None)
         self._stamps: dict[str, float] = {}
         self._odom_t: float | None = None
         self._mission: MissionState | None = None

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from giljabi.clock import StackClock
 from giljabi.platform import Platform, load_platform
-from giljabi.registry import build_driver, build_step
+from giljabi.registry import build_driver, build_fast_loop, build_step
 from giljabi.run import check_devices as device_urls
 from giljabi.safety.guard import build_guard
 from giljabi.safety.supervisor import sensor_words
-from giljabi.steps import Estimator
-from giljabi.types import BadInputError, Sample
+from giljabi.steps import Estimator, FastLoop
+from giljabi.types import BadInputError, Sample, StackState
 
 if TYPE_CHECKING:
     from giljabi_drivers.contract import Driver
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LISTEN_S = 3.0
 PERIOD_S = 0.02
+IN_FAST_LOOP = ("estimator", "controller")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +76,17 @@ def check_file(platform: Platform) -> tuple[list[Finding], dict[str, Driver]]:
     drivers: dict[str, Driver] = {name: build_driver(platform, name) for name in m.drivers}
     tables = [t for d in drivers.values() if (t := d.encode_table()) is not None]
     build_guard(platform, tables)
+    build_fast_loop(platform)
     steps = m.steps.rates()
     for step in steps:
-        build_step(platform, step)
+        if m.fast_loop is None or step not in IN_FAST_LOOP:
+            build_step(platform, step)
     count = sum(len(t.messages) for t in tables)
     sent = f"{len(m.actuators)} actuators in {count} messages"
     return [
         Finding("platform file", True, str(platform.file.path)),
         Finding("guard", True, sent),
-        Finding("steps", True, ", ".join(getattr(m.steps, s).kind for s in steps)),
+        Finding("steps", True, ", ".join(dict.fromkeys(getattr(m.steps, s).kind for s in steps))),
     ], drivers
 
 
@@ -95,7 +98,8 @@ def check_devices(
     from giljabi_drivers.transport import open_transport
 
     clock = StackClock()
-    estimator: Estimator = build_step(platform, "estimator")
+    fast: FastLoop | None = build_fast_loop(platform)
+    estimator: Estimator | None = None if fast else build_step(platform, "estimator")
     stamps: dict[str, float] = {}
     with ExitStack() as stack:
         transports = {n: stack.enter_context(closing(open_transport(url))) for n, url in devices.items()}
@@ -113,13 +117,16 @@ def check_devices(
                     transport.write(question)
             for s in samples:
                 stamps[s.source] = max(s.t, stamps.get(s.source, -math.inf))
-            estimator.step(now, samples)
+            if fast is not None:
+                fast.step(now, samples, StackState(now, "standby", False))
+            elif estimator is not None:
+                estimator.step(now, samples)
             if time.monotonic() >= end:
                 break
             time.sleep(PERIOD_S)
         out = [_device(n, t, received[n], drivers[n], platform) for n, t in transports.items()]
         out += _sensors(platform, drivers, stamps, clock.now())
-    problems = estimator.health(clock.now())
+    problems = (fast or estimator).health(clock.now())  # type: ignore[union-attr]
     words = "; ".join(f"{k}: {v}" for k, v in problems.items())
     out.append(Finding("estimate", not problems, words or "there is one"))
     return out

@@ -1,0 +1,101 @@
+"""A walker on the real graph: the fast loop in the drivers' process, servos and inertial sensor on terminals."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed: pip install 'giljabi[ros]'")
+pytest.importorskip("mujoco", reason="dynamics of walkers: pip install 'giljabi[humanoid]'")
+sys.path.insert(0, str(Path(__file__).parent))
+from command import Command
+from harness import call, graph, wait
+
+from giljabi import topics
+from giljabi.platform import load_platform
+from giljabi.ros import convert, goals, status
+from giljabi.ros.messages import message_class, qos_profile
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[list[Command]]:
+    commands: list[Command] = []
+    yield commands
+    for c in commands:
+        if c.process.poll() is None:
+            c.process.send_signal(signal.SIGINT)
+            c.process.wait(30.0)
+
+
+def test_it_walks_its_route_in_real_time(tmp_path: Path, started: list[Command]) -> None:
+    out = tmp_path / "out.json"
+    c = Command(tmp_path, "humanoid", "--until-done", "--no-page", "--timeout", "120", "--json", str(out))
+    started.append(c)
+    assert c.process.wait(150.0) == 0, c.said()
+    result = json.loads(out.read_text())
+    assert result["outcome"] == "arrived"
+    assert all(a["held"] is not False for a in result["asserts"])
+    assert result["wires"]["servos"]["device_accepted"] > 5000
+    assert c.left() == []
+
+
+def listen(node: Any, row: topics.Topic, use: Any) -> None:
+    node.create_subscription(message_class(row.message), row.name, use, qos_profile(row.qos))
+
+
+def test_a_velocity_on_its_topic_moves_it_and_the_copies_are_decimated(tmp_path: Path, started: list[Command]) -> None:
+    domain = 91
+    c = Command(tmp_path, "humanoid", "--no-page", domain=domain)
+    started.append(c)
+    odometry: list[Any] = []
+    counts: dict[str, list[float]] = {"joint_states": [], "imu/data": [], "odom": []}
+    parts: list[Any] = []
+    wire: list[dict[str, float]] = []
+    model = load_platform("humanoid").model
+    slots = {name: a.slot for name, a in model.actuators.items()}
+    with graph(domain) as node:
+        for row in (topics.JOINT_STATES, topics.IMU, topics.ODOM):
+            listen(node, row, lambda msg, name=row.name: counts[name].append(time.monotonic()))
+        listen(node, topics.ODOM, lambda msg: odometry.append(convert.odom_from_msg(msg)))
+        listen(node, topics.DIAGNOSTICS, lambda msg: parts.extend(status.diagnostics_from_msg(msg)))
+        listen(
+            node,
+            topics.ACTUATOR_COMMANDS.at(topics.WIRE),
+            lambda msg: wire.append(dict(goals.command_from_msg(msg, slots, topics.WIRE).values)),
+        )
+        row = topics.CMD_VEL
+        cls = message_class(row.message)
+        out = node.create_publisher(cls, row.name, qos_profile(row.qos))
+        c.wait_for("armed")
+        backward = cls()
+        backward.linear.x = -0.12
+        end = time.monotonic() + 9.0
+        while time.monotonic() < end:
+            out.publish(backward)
+            time.sleep(0.1)
+        assert odometry[-1].position[0] < -0.25, odometry[-1]
+        assert abs(odometry[-1].position[1]) < 0.15
+        time.sleep(2.0)  # nothing is said any more: it stands, though the planner's route is under way
+        there = odometry[-1].position[0]
+        time.sleep(1.0)
+        assert odometry[-1].position[0] == pytest.approx(there, abs=0.02)
+        answer = call(node, topics.RELEASE)
+        assert (answer.success, answer.message) == (True, "the planner leads")
+        wait("it walks the route", lambda: odometry[-1].position[0] > there + 0.1, 20.0)
+    for name, times in counts.items():
+        span = times[-1] - times[0]
+        assert len(times) / span < 60.0, name
+        assert len(times) / span > 20.0, name
+    assert {p.part.rsplit("/", 1)[-1] for p in parts} >= {"fast_loop", "servos", "imu"}
+    for values in wire:
+        for name, actuator in model.actuators.items():
+            assert actuator.min - 1e-3 <= values[name] <= actuator.max + 1e-3
