@@ -94,9 +94,9 @@ class Scene:
         rate = self.speed / self.radius
         cov = np.diag([0.36, 0.25, 1.0, 1e-3, 1e-3, 1e-3])
         zero = np.zeros(3)
-        return Odometry(
-            t, np.array([x, y, 0.0]), q, zero + [self.speed, 0, 0], zero + [0, 0, rate], cov, 0.01 * np.eye(6)
-        )
+        height = 0.23 if self.platform.model.robot else 0.0
+        velocity, turn = zero + [self.speed, 0, 0], zero + [0, 0, rate]
+        return Odometry(t, np.array([x, y, height]), q, velocity, turn, cov, 0.01 * np.eye(6))
 
     def _tracks(self, t: float) -> Tracks:
         size, r, v = self.platform.model.footprint.length, self.radius, self.speed

@@ -82,6 +82,12 @@ class PageModel:
         self._commands: dict[str, tuple[float, ActuatorCommand]] = {}
         self._feedback: dict[str, tuple[float, float]] = {}  # actuator -> (time of arrival, SI value)
         self._health: dict[str, tuple[float, Health]] = {}
+        self._body = None  # of a robot: its links, for a picture of them
+        if platform.model.robot is not None:
+            from giljabi.walking.robot import robot_file
+            from giljabi.walking.shape import shape_of
+
+            self._body = shape_of(robot_file(platform.file, platform.model.robot))
 
     def take(self, now: float, item: Shown) -> None:
         """Takes one arrival; `now` is the stack time of arrival [s]."""
@@ -123,6 +129,7 @@ class PageModel:
         """What a page that has just connected needs once: the vehicle, its limits, and where it has been."""
         model = self.platform.model
         return {
+            "body": self._body,
             "name": model.name,
             "description": model.description,
             "note": self.note,
@@ -220,6 +227,8 @@ class PageModel:
         return {
             "x": number(odom.position[0]),
             "y": number(odom.position[1]),
+            "z": number(odom.position[2]),
+            "attitude": [number(v, 4) for v in odom.quaternion] if np.isfinite(odom.quaternion).all() else None,
             "yaw": number(odom.yaw, 4),
             "vx": number(velocity[0]),
             "vy": number(velocity[1]),

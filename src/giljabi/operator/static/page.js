@@ -1,8 +1,11 @@
 // Fills the page from the event stream; every number that is old is marked so.
+import { BodyView } from "./body.js";
 import { MapView, trackIsClose } from "./map.js";
 
 const $ = (id) => document.getElementById(id);
 const map = new MapView($("map"));
+const body = new BodyView($("body")); // of a robot with joints; hidden for others
+body.map = map;
 const SILENCE_MS = 1500; // the stream is old after this
 let hello = null, frame = null, heard = 0;
 
@@ -106,6 +109,7 @@ function draw() {
   fill("health-rows", frame.health.map(healthRow), "nothing reported yet");
   drawStop();
   map.redraw();
+  body.redraw();
 }
 
 // --- buttons -----------------------------------------------------------------------------------
@@ -159,6 +163,9 @@ const stream = new EventSource("events");
 stream.addEventListener("hello", (e) => {
   hello = map.hello = JSON.parse(e.data);
   map.trail = hello.trail;
+  $("body").hidden = !hello.body;
+  $("map-box").classList.toggle("with-body", Boolean(hello.body));
+  if (hello.body) body.setBodies(hello.body);
   $("vehicle-name").textContent = hello.name;
   $("vehicle-note").textContent = hello.note || hello.description;
   document.title = `giljabi · ${hello.name}`;
@@ -168,6 +175,7 @@ stream.addEventListener("route", (e) => { map.route = JSON.parse(e.data); map.re
 stream.addEventListener("frame", (e) => {
   frame = map.frame = JSON.parse(e.data);
   heard = Date.now();
+  body.take(frame, hello?.period_s ?? 0.1);
   const o = frame.odom;
   if (o && o.x !== null && o.y !== null && !o.stale) {
     const last = map.trail[map.trail.length - 1];
@@ -181,8 +189,9 @@ document.addEventListener("visibilitychange", () => draw());
 setInterval(() => {
   const lost = Date.now() - heard > SILENCE_MS;
   if (lost === map.lost) return;
-  map.lost = lost;
+  map.lost = body.lost = lost;
   $("lost").hidden = !lost;
   if (lost) drawBanner({ level: "lost", title: "NO CONTACT", detail: "this page has lost its server; what it shows is old" });
   map.redraw();
+  body.redraw();
 }, 300);
