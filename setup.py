@@ -209,7 +209,8 @@ setup(
         "ros": [f"{r}; {ROS_ON_PYPI}" for r in ROS],
         "operator": ["starlette>=0.37", "uvicorn>=0.27"],
         "mf4": ["asammdf"],
-        "humanoid": ["mujoco>=3.2"],  # kinematics of walkers, and their contact dynamics in simulation; Apache-2.0
+        # kinematics of walkers, and their contact dynamics in simulation (Apache-2.0); films of them (BSD-3-Clause)
+        "humanoid": ["mujoco>=3.2", "av>=12"],
         "policy": ["onnxruntime>=1.16"],  # learned policies in ONNX files; MIT
         # benchmarks/rotorpy_track.py: another simulator of multirotors; benchmarks/servo.py: other servo libraries
         "bench": ["rotorpy>=3.0", "dynamixel-sdk", "rustypot"],
@@ -239,6 +240,7 @@ setup(
             "mujoco>=3.2",
             "onnxruntime>=1.16",
             "onnx>=1.15",  # tests and examples write the models that onnxruntime reads; Apache-2.0
+            "av>=12",  # films of walkers
             "piqp",
             "xmlschema",  # tests hold the JUnit report against a schema
         ],

@@ -24,20 +24,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fault", action="append", default=[], metavar="F", help=f"another fault, e.g. '{EXAMPLE}'")
     parser.add_argument("--track", metavar="FILE", help="track CSV instead of the file's")
     parser.add_argument("--json", metavar="F", help="write the figures as one JSON object; - is standard output")
+    parser.add_argument("--video", metavar="F.mp4", help="a film of a walker, rendered off screen")
     parser.add_argument("--out", metavar="DIR", help="write table, bytes and picture of the run")
     parser.epilog = "example: giljabi sim ship_crossing --seed 3 --set world.wind.speed=8 --out run3"
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the scenario; 0 when it arrived, every assert held and every fault met something, else 1."""
+    from giljabi_sim.humanoid.video import VideoRecorder, check_video, choose_backend
     from giljabi_sim.lockstep import LockStep
     from giljabi_sim.record import FileRecorder
 
+    if args.video:
+        choose_backend()
+        film = check_video(args.video)
     scenario = load_scenario(args.scenario, args.set, args.track, args.seed, faults=args.fault)
     recorder = FileRecorder(Path(args.out)) if args.out else None
     loop = LockStep(scenario, recorder)
+    video = VideoRecorder(film, loop.simulation) if args.video else None
+    loop.use(*(r for r in (recorder, video) if r is not None))
     result = loop.run(progress_bar(scenario.model.duration_s))
     report = result.report
+    if video is not None:
+        video.close()
     if recorder is not None:
         recorder.close(loop.simulation, report)
     if args.json:

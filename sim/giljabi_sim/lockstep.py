@@ -99,7 +99,7 @@ class LockStep:
         self.stack.estimator.origin = Origin(o.lat_deg, o.lon_deg, o.alt_m)
         self.stack.set_route(self.simulation.world.route)
         self.stack.set_fences(self.simulation.fences)
-        self._recorder = recorder
+        self._recorders: tuple[Recorder, ...] = () if recorder is None else (recorder,)
         self._rate = max(self.stack.base_rate_hz, 20.0)
         self._to_stack, self._to_devices = _Wires(latency), _Wires(latency)
         self._plugs = {name: _Plug() for name, peer in self.simulation.peers.items() if peer.wire is not Wire.CAN}
@@ -107,6 +107,10 @@ class LockStep:
         self._armed_once = False
         self._arm_tick = 0
         self._reasons: Sequence[str] = ()
+
+    def use(self, *recorders: Recorder) -> None:
+        """Records with these; before `run`."""
+        self._recorders = recorders
 
     def _build_stack(self) -> Stack:
         """The stack; the simulation is there already."""
@@ -136,8 +140,8 @@ class LockStep:
         stack.runaway = simulation.world.faults.runaway
         self._outwards(now, stack.step(now, received))
         self._arm(now)
-        if self._recorder is not None:
-            self._recorder.tick(now, simulation, stack)
+        for recorder in self._recorders:
+            recorder.tick(now, simulation, stack)
 
     def _at_devices(self, now: float) -> Mapping[str, Sequence[Chunk]]:
         """What has reached the devices by now."""
@@ -188,9 +192,9 @@ class LockStep:
         return Chunk(payload[:size], can_id & CAN_ID_MASK)
 
     def _note(self, now: float, device: str, outward: bool, chunks: Sequence[Chunk]) -> None:
-        if self._recorder is not None:
+        for recorder in self._recorders:
             for chunk in chunks:
-                self._recorder.wire(now, device, outward, chunk)
+                recorder.wire(now, device, outward, chunk)
 
     def _arm(self, now: float) -> None:
         """What an operator does: arms as soon as the stack lets him, then starts the mission; once."""

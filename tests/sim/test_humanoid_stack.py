@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -165,3 +167,39 @@ def test_a_platform_of_a_walker_says_what_is_wrong_and_where(tmp_path: Path, old
     assert where.startswith(str(file))
     line = file.read_text().splitlines()[int(where.rsplit(":", 1)[1]) - 1]
     assert new.splitlines()[0].split(":")[0].strip() in line
+
+
+def test_a_film_of_the_walk_shows_the_robot_on_its_way(tmp_path: Path) -> None:
+    av = pytest.importorskip("av", reason="films: pip install 'giljabi[humanoid]'")
+    film, figures = tmp_path / "walk.mp4", tmp_path / "walk.json"
+    argv = [sys.executable, "-m", "giljabi.cli", "sim", "humanoid_walk", "--set", "duration_s=1.0"]
+    done = subprocess.run(
+        [*argv, "--video", str(film), "--json", str(figures)], capture_output=True, text=True, check=False
+    )
+    if "nothing renders without a screen" in done.stderr:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 1, done.stderr  # the route's end is further away
+    with av.open(str(film)) as container:
+        stream = container.streams.video[0]
+        frames = [f.to_ndarray(format="rgb24") for f in container.decode(stream)]
+    assert (stream.width, stream.height) == (960, 540)
+    assert 60 < len(frames) < 90  # 25 a second, with the time before it was armed
+    blue = frames[-1].astype(int)
+    shell = (blue[..., 2] > 60) & (blue[..., 2] > 1.8 * blue[..., 0])  # pelvis, chest and head
+    assert 1000 < shell.sum() < 60000
+
+
+def test_a_film_of_what_is_no_walker_or_under_no_name_is_refused(tmp_path: Path) -> None:
+    base = [sys.executable, "-m", "giljabi.cli", "sim"]
+    for scenario, name, says in (
+        ("humanoid_walk", "walk.txt", "ends in .mp4"),
+        ("humanoid_walk", "nowhere/walk.mp4", "no folder"),
+        ("ship_straight", "ship.mp4", "only walkers"),
+    ):
+        argv = [*base, scenario, "--video", str(tmp_path / name)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if "nothing renders without a screen" in done.stderr:
+            pytest.skip(done.stderr.strip())
+        assert done.returncode == 2, done.stderr
+        assert says in done.stderr
+        assert "Traceback" not in done.stderr

@@ -169,6 +169,14 @@ def _lowest(m: mujoco.MjModel, d: mujoco.MjData, geom: int) -> float:
 
 def build_model(file: WalkerFile, ground: Ground) -> mujoco.MjModel:
     """The robot's MJCF on that ground."""
+    model = build_spec(file, ground).compile()
+    if ground.friction is not None:
+        model.geom_friction[:, 0] = ground.friction
+    return model
+
+
+def build_spec(file: WalkerFile, ground: Ground) -> mujoco.MjSpec:
+    """The same before it is compiled, friction as the MJCF has it."""
     spec = mujoco.MjSpec.from_file(str(file.model_path))
     g = ground
     tilt = [np.cos(g.slope / 2), 0.0, -np.sin(g.slope / 2), 0.0]
@@ -180,10 +188,7 @@ def build_model(file: WalkerFile, ground: Ground) -> mujoco.MjModel:
             type=mujoco.mjtGeom.mjGEOM_BOX, size=[(end - start) / 2, 2.0, height / 2], contype=1, conaffinity=0,
             pos=[(start + end) / 2, 0.0, height / 2], rgba=[0.5, 0.4, 0.3, 1.0],
         )  # fmt: skip
-    model = spec.compile()
-    if g.friction is not None:
-        model.geom_friction[:, 0] = g.friction
-    return model
+    return spec
 
 
 def set_gains(model: mujoco.MjModel, file: WalkerFile, actuators: Array, factor: float) -> None:

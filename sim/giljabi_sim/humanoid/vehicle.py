@@ -14,7 +14,7 @@ from giljabi.types import Array
 from giljabi.walking.postures import posture_at
 from giljabi.walking.robot import robot_file
 from giljabi.yaml_file import Strict
-from giljabi_sim.humanoid.body import Ground, actuator_of, build_model, sensor_at, set_gains
+from giljabi_sim.humanoid.body import Ground, actuator_of, build_model, build_spec, sensor_at, set_gains
 from giljabi_sim.plant import Environment
 from giljabi_sim.quadrotor import euler
 from giljabi_sim.scenario import Start
@@ -64,7 +64,7 @@ class WalkerVehicle:
         self._names = list(w.joints)
         self.commands = dict.fromkeys(self._names, math.nan)
         self._place(posture_at(file, w.gait.height, "height"), start)
-        self._height = float(self.data.xpos[self._base][2])
+        self.height = float(self.data.xpos[self._base][2])  # m of the base, standing
         self._t = 0.0
         self._own: tuple[float, Own] | None = None
 
@@ -81,6 +81,21 @@ class WalkerVehicle:
         d.qpos[f : f + 2] = start.x - middle[0], start.y - middle[1]
         d.qpos[f + 2] = 0.001 - min(s[2] for s in soles) + math.tan(self._ground.slope) * start.x
         mujoco.mj_forward(self.model, d)
+
+    def look(self) -> mujoco.MjModel:
+        """The same model with a floor that shows how it moves; for pictures, not for physics."""
+        spec = build_spec(self.file, self._ground)
+        light, dark, none = [0.34, 0.42, 0.48], [0.26, 0.33, 0.38], [0.0, 0.0, 0.0]
+        checker, flat = mujoco.mjtBuiltin.mjBUILTIN_CHECKER, mujoco.mjtBuiltin.mjBUILTIN_GRADIENT
+        two, sky = mujoco.mjtTexture.mjTEXTURE_2D, mujoco.mjtTexture.mjTEXTURE_SKYBOX
+        spec.add_texture(name="floor", type=two, builtin=checker, rgb1=light, rgb2=dark, width=256, height=256)
+        spec.add_texture(name="sky", type=sky, builtin=flat, rgb1=[0.55, 0.66, 0.78], rgb2=none, width=64, height=64)
+        floor = spec.add_material(name="floor", texrepeat=[1.0 / self.height, 1.0 / self.height], texuniform=True)
+        floor.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "floor"
+        for geom in spec.geoms:
+            if geom.type == mujoco.mjtGeom.mjGEOM_PLANE and not geom.material:
+                geom.material, geom.rgba = "floor", [1.0, 1.0, 1.0, 1.0]
+        return spec.compile()
 
     def step(self, env: Environment, dt: float) -> None:
         """Advances by dt [s]; MuJoCo's own step is longer than a tick of the bus, it takes one when it is due."""
@@ -124,7 +139,7 @@ class WalkerVehicle:
             x, y, yaw, c * east + s * north, c * north - s * east, turn, f.length, f.width, f.centre_x,
             feedback=feedback, z=z, vz=up, roll=roll, pitch=pitch, rates=triple(d.sensordata, gyro),
             specific_force=triple(d.sensordata, force), felt=True,
-            fallen=tilt > FALLEN_TILT or above < FALLEN_HEIGHT * self._height,
+            fallen=tilt > FALLEN_TILT or above < FALLEN_HEIGHT * self.height,
         )  # fmt: skip
         self._own = (d.time, own)
         return own

@@ -74,7 +74,7 @@ export class BodyView {
   constructor(canvas) {
     this.canvas = canvas;
     this.pen = canvas.getContext("2d");
-    this.camera = { turn: -2.3, tilt: 0.3, far: 5.0 }; // rad, rad, heights of the robot
+    this.camera = { turn: -2.3, tilt: 0.3, far: 4.0 }; // rad, rad, heights of the robot
     this.bodies = null;
     this.poses = []; // the last two: { at, base, angles }
     this.map = { trail: [], route: { points: [] }, frame: null };
