@@ -187,7 +187,7 @@ class Judge:
             self._still_since = None
         return ""
 
-    def _distance(self, own: Body) -> float:
+    def _distance(self, own: Own) -> float:
         """Least distance between our footprint and anything else's [m]."""
         best = math.inf
         bodies = [
@@ -199,7 +199,7 @@ class Judge:
             far = math.hypot(body.x - own.x, body.y - own.y) - reach - math.hypot(body.length, body.width)
             if far > best:
                 continue
-            d = polygon_distance(own.corners, body.corners)
+            d = math.hypot(polygon_distance(own.corners, body.corners), max(own.z - body.top, 0.0))
             if d < best:
                 best, self.nearest = d, name
         return best

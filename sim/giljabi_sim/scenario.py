@@ -77,6 +77,7 @@ class Obstacle(Strict):
     length: float | None = Field(default=None, gt=0)
     width: float | None = Field(default=None, gt=0)
     yaw_deg: float = 0.0
+    top: float | None = Field(default=None, gt=0, description="m above the ground; default: higher than anything flies")
 
     @model_validator(mode="after")
     def _shape(self) -> Obstacle:

@@ -23,6 +23,7 @@ class Body:
     length: float  # m
     width: float
     centre_x: float = 0.0  # m, centre of the rectangle ahead of the reference point
+    top: float = math.inf  # m, height of its upper end
 
     @property
     def corners(self) -> Array:

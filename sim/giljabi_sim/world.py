@@ -96,7 +96,8 @@ class World:
 def _obstacle(o: Obstacle) -> Body:
     length = o.length if o.length is not None else 2.0 * (o.radius or 0.0)
     width = o.width if o.width is not None else length
-    return Body(o.position[0], o.position[1], math.radians(o.yaw_deg), 0.0, 0.0, 0.0, length, width)
+    top = math.inf if o.top is None else o.top
+    return Body(o.position[0], o.position[1], math.radians(o.yaw_deg), 0.0, 0.0, 0.0, length, width, top=top)
 
 
 def build_route(scenario: Scenario) -> tuple[Route, Start]:

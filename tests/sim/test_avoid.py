@@ -104,3 +104,12 @@ def test_without_the_receiver_they_would_be_hit_or_nearly() -> None:
     """The same flight along the line: that the others are passed is not the scenario's doing."""
     report, _ = fly("drone_crossing_traffic", "platform=drone", "asserts=[]")
     assert report["min_distance_m"] < 1.0
+
+
+def test_a_low_wall_is_flown_over_as_if_it_were_not_there() -> None:
+    wall = "{position: [15.0, 0.0], length: 0.4, width: 30.0, top: 3.0}"
+    report, trace = fly("drone_dead_end", "route.points=[[0,0,0],[10,0,6],[30,0,0]]", f"world.obstacles=[{wall}]")
+    assert report["outcome"] == "arrived"
+    assert 2.0 < report["min_distance_m"] < 4.0
+    assert report["cross_track_rms_m"] < 0.5
+    assert not any("something stands" in r["note"] for r in trace.rows)

@@ -1,6 +1,6 @@
 """An LDROBOT LD19 scanner on its serial line: rays through what stands in the world, with noise and lost echoes.
 
-Packed here field by field; the CRC is computed bit by bit. Obstacles and other vehicles are columns.
+Packed here field by field; the CRC is computed bit by bit. Other vehicles are columns, obstacles up to their top.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from giljabi.yaml_file import Strict
 from giljabi_sim.noise import generator
 from giljabi_sim.peers.contract import Chunk, PeerResult, Wire
 from giljabi_sim.scenario import Actor
-from giljabi_sim.truth import Own
+from giljabi_sim.truth import Body, Own
 
 if TYPE_CHECKING:
     from giljabi_sim.world import World
@@ -55,7 +55,7 @@ class Ld19Peer:
         self._mounting = Rotation.from_euler("ZYX", (sensor.rpy_deg if sensor else (0.0, 0.0, 0.0))[::-1], degrees=True)
         self._rng = generator(seed, f"{name}.lidar")
         self._sent = 0  # points so far
-        self._standing: Array = np.concatenate([_edges(b.corners) for b in world.obstacles] or [np.zeros((0, 4))])
+        self._standing: Array = np.concatenate([_edges(b) for b in world.obstacles] or [np.zeros((0, 5))])
 
     def step(self, now: float, received: Sequence[Chunk], world: World) -> PeerResult:
         """Every packet whose last point was measured by now."""
@@ -84,7 +84,7 @@ class Ld19Peer:
         flat = np.column_stack([np.cos(azimuth), np.sin(azimuth), np.zeros(len(azimuth))])
         ray = (body * self._mounting).apply(flat)
         origin = np.array([own.x, own.y, own.z]) + body.apply(self._place)
-        moving = [_edges(o.body.corners) for o in world.others]
+        moving = [_edges(o.body) for o in world.others]
         edges = np.concatenate([self._standing, *moving]) if moving else self._standing
         true = np.minimum(_to_edges(origin, ray, edges), _to_ground(origin, ray))
         noise, luck = self._rng.standard_normal(len(azimuth)), self._rng.random(len(azimuth))
@@ -105,22 +105,24 @@ class Ld19Peer:
         return body + bytes([crc])
 
 
-def _edges(corners: Array) -> Array:
-    """Edges (n, 4) of a polygon: x y of a corner, and what leads to the next one."""
-    return np.column_stack([corners, np.roll(corners, -1, axis=0) - corners])
+def _edges(body: Body) -> Array:
+    """Edges (n, 5) of a body: x y of a corner, what leads to the next one, height of its top."""
+    c = body.corners
+    return np.column_stack([c, np.roll(c, -1, axis=0) - c, np.full(len(c), body.top)])
 
 
 def _to_edges(origin: Array, ray: Array, edges: Array) -> Array:
-    """Distance (n,) along rays (n, 3) to the first vertical wall over edges (m, 4); inf where there is none."""
+    """Distance (n,) along rays (n, 3) to the first vertical wall over edges (m, 5); inf where there is none."""
     if not len(edges):
         return np.full(len(ray), math.inf)
-    d, e = edges[None, :, :2] - origin[:2], edges[None, :, 2:]
+    d, e = edges[None, :, :2] - origin[:2], edges[None, :, 2:4]
     u = ray[:, None, :2]
     turn = u[..., 0] * e[..., 1] - u[..., 1] * e[..., 0]
     with np.errstate(divide="ignore", invalid="ignore"):
         along = (d[..., 0] * e[..., 1] - d[..., 1] * e[..., 0]) / turn
         share = (d[..., 0] * u[..., 1] - d[..., 1] * u[..., 0]) / turn
-    met = (along > 0.0) & (share >= 0.0) & (share <= 1.0)
+        height = origin[2] + along * ray[:, 2:]
+    met = (along > 0.0) & (share >= 0.0) & (share <= 1.0) & (height <= edges[None, :, 4])
     return np.asarray(np.where(met, along, math.inf).min(axis=1))
 
 
