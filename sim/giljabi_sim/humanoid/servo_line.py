@@ -60,6 +60,7 @@ class ServoLine:
         self._goals = np.full(len(self.ids), np.nan)
         self._orders = bytes([1] * len(self.ids))
         self.positions = np.zeros(len(self.ids))
+        self.heard = np.ones(len(self.ids), dtype=bool)  # which servos answered the last read
 
     def hold(self, q: Array) -> None:
         """Switched on in this posture: torque on, goals where the joints are."""
@@ -82,6 +83,8 @@ class ServoLine:
         self.chain.polling(True)
         end = self._exchange(now, self.chain.cycle(now, None))
         told = np.array(self.chain.values(POSITION))
+        self.heard[:] = False
+        self.heard[self.chain.take_fresh()] = True
         self.positions = np.where(np.isnan(told), self.positions, told)
         return end
 

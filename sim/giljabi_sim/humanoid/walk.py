@@ -64,7 +64,7 @@ class Walk:
         """One period: sense, think, act, move."""
         body = self.body
         gyro, acceleration = body.inertial()
-        senses = Senses(gyro, acceleration, body.joints())
+        senses = Senses(gyro, acceleration, body.joints(), body.servos.heard)
         before = time.thread_time()
         targets = self.chain.step(senses, wanted)
         self.tick_us.append(1e6 * (time.thread_time() - before))

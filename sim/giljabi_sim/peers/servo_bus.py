@@ -40,6 +40,9 @@ def crc16(data: bytes, crc: int = 0) -> int:
     return crc
 
 
+LONGEST = 1024  # bytes of an instruction packet that a servo's receive buffer takes: an assumption, no manual says it
+
+
 class ServoBus:
     """All servos of one line; `receive` takes what the master sends, `take` gives what is due."""
 
@@ -117,10 +120,14 @@ class ServoBus:
                 self._buffer = self._buffer[-3:]
                 return
             p = self._buffer[at:]
-            if len(p) < 10 or len(p) < 7 + int.from_bytes(p[5:7], "little"):
+            total = 7 + int.from_bytes(p[5:7], "little")
+            if total > LONGEST:  # a length with a flipped bit: it would swallow what follows for half a second
+                self.rejected["length"] += 1
+                self._buffer = p[4:]
+                continue
+            if len(p) < max(10, total):
                 self._buffer = p
                 return
-            total = 7 + int.from_bytes(p[5:7], "little")
             packet, self._buffer = p[:total], p[total:]
             if crc16(packet[:-2]) != int.from_bytes(packet[-2:], "little"):
                 self.rejected["checksum"] += 1

@@ -95,11 +95,9 @@ class BaseEstimator:
         weight = max(0.0, 1.0 - abs(size - GRAVITY) / TILT_BAND)
         correction = cross(force / max(size, 1e-6), up) * (TILT_GAIN * weight)
         self.rotation = self.rotation @ rotation_of((rate + correction) * dt)
-        # Gram-Schmidt keeps it a rotation
-        x = self.rotation[:, 0] / math.sqrt(self.rotation[:, 0] @ self.rotation[:, 0])
-        y = self.rotation[:, 1] - x * (x @ self.rotation[:, 1])
-        y /= math.sqrt(y @ y)
-        self.rotation = np.column_stack([x, y, cross(x, y)])
+        # one step of the iteration to the nearest rotation keeps it one
+        r = self.rotation
+        self.rotation = r @ (1.5 * np.eye(3) - 0.5 * (r.T @ r))
 
     def _place(self, q: Array, position: Array) -> None:
         self.kinematics.set(position, quaternion_of(self.rotation), q)
@@ -112,11 +110,17 @@ def cross(a: Array, b: Array) -> Array:
 
 def rotation_of(v: Array) -> Array:
     """R (3, 3) of a rotation vector (3,), Rodrigues."""
-    angle = math.sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])
+    x, y, z = float(v[0]), float(v[1]), float(v[2])
+    angle = math.sqrt(x * x + y * y + z * z)
     a = 1.0 if angle < 1e-9 else math.sin(angle) / angle
     b = 0.5 if angle < 1e-9 else (1.0 - math.cos(angle)) / (angle * angle)
-    k = np.array([[0.0, -v[2], v[1]], [v[2], 0.0, -v[0]], [-v[1], v[0], 0.0]])
-    return np.asarray(np.eye(3) + a * k + b * (k @ k))
+    return np.array(
+        [
+            [1.0 - b * (y * y + z * z), b * x * y - a * z, b * x * z + a * y],
+            [b * x * y + a * z, 1.0 - b * (x * x + z * z), b * y * z - a * x],
+            [b * x * z - a * y, b * y * z + a * x, 1.0 - b * (x * x + y * y)],
+        ]
+    )
 
 
 def quaternion_of(r: Array) -> Array:

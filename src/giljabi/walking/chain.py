@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from giljabi.walking.walker_file import WalkerFile
 from giljabi.walking.wholebody import Targets, WholeBody, yaw_rotation
 
 SETTLE_S = 1.0  # s that the first posture is held
+GAP = 25  # ticks without an answer in which a servo is taken to do what is planned
 REST_S = 1.4  # s after which it may walk
 
 
@@ -25,7 +27,8 @@ class Senses:
 
     gyro: Array  # (3,) rad/s
     acceleration: Array  # (3,) m/s^2, specific force
-    joints: Array  # (n,) rad, in the file's order
+    joints: Array  # (n,) rad, in the file's order; of a servo that did not answer the last it said
+    heard: Array | None = None  # (n,) bool, which servos answered in this tick; None: all
 
 
 class Chain:
@@ -55,6 +58,9 @@ class Chain:
         self._giving_up = False
         self._senses: Senses | None = None
         self._posture: Array | None = None
+        n = len(self.start_joints)
+        self._joints, self._moved = self.start_joints.copy(), np.zeros(n)  # rad, as last taken; of the last tick's plan
+        self._gaps = np.zeros(n, dtype=np.int64)  # ticks since each servo answered
 
     def _crouch(self, k: Kinematics) -> Array:
         """Joints that stand at the gait's height, feet side by side."""
@@ -75,7 +81,7 @@ class Chain:
 
     def step(self, senses: Senses, wanted: Velocity) -> Array:
         """Position targets (n,) rad."""
-        senses = self._finite(senses)
+        senses = self._whole(self._finite(senses))
         e = self.estimator
         self._ticks += 1
         if self.limp:
@@ -98,7 +104,9 @@ class Chain:
         self.targets = self.gait.step(self.dt, allowed, self._measured(divergent))
         if self.gait.landed is not None:
             e.anchor(self.gait.landed, 0.0)
+        before = self.body.kinematics.q
         self.body.solve(self.targets)
+        self._moved = self.body.kinematics.q - before
         return self._through_servos()
 
     def give_up(self) -> None:
@@ -126,13 +134,22 @@ class Chain:
 
     def _finite(self, senses: Senses) -> Senses:
         """The measurements, or the last whole ones; raises ValueError when there were none yet."""
-        if all(np.isfinite(a).all() for a in (senses.gyro, senses.acceleration, senses.joints)):
+        if math.isfinite(senses.gyro.sum() + senses.acceleration.sum() + senses.joints.sum()):
             self._senses = senses
             return senses
         self.rejected += 1
         if self._senses is None:
             raise ValueError("the first measurements hold a number that is not finite; a whole set is expected")
         return self._senses
+
+    def _whole(self, senses: Senses) -> Senses:
+        """With servos that did not answer where the plan moves them, for `GAP` ticks; then where they said last."""
+        if senses.heard is None:
+            return senses
+        self._gaps = np.where(senses.heard, 0, self._gaps + 1)
+        planned = np.where(self._gaps > GAP, senses.joints, self._joints + self._moved)
+        self._joints = np.where(senses.heard, senses.joints, planned)
+        return replace(senses, joints=self._joints)
 
     def _settled(self, senses: Senses) -> bool:
         """Whether the robot has stood long enough to know which way is up: means over the second half of `SETTLE_S`."""

@@ -78,6 +78,7 @@ class WalkingLoop:
         self._from: Array | None = None  # joints when it was armed, on the way into the posture
         self._since = 0.0  # s of that way
         self._joints = np.full(len(self._names), np.nan)
+        self._heard = np.zeros(len(self._names), dtype=bool)  # since the last run
         self._joints_t = -math.inf
         self._next = -math.inf  # earliest time of the next run
         self._gyro, self._force, self._count = np.zeros(3), np.zeros(3), 0
@@ -124,7 +125,8 @@ class WalkingLoop:
         if self._count == 0 and now - self._imu_t > IMU_TICKS * self._period:
             return FastResult(None, None)  # blind: the guard's safe output is better than a guess
         self.ticks += 1
-        senses = Senses(self._gyro.copy(), self._force.copy(), self._joints.copy())
+        senses = Senses(self._gyro.copy(), self._force.copy(), self._joints.copy(), self._heard.copy())
+        self._heard[:] = False
         self._count = 0
         targets = self._driven(now, senses, state) if state.mode in DRIVEN else self._idle(senses, state)
         values = {n: float(v) for n, v in zip(self._names, targets, strict=True)}
@@ -144,6 +146,7 @@ class WalkingLoop:
             value = s.position.get(name)
             if value is not None:
                 self._joints[i] = value
+                self._heard[i] = True
         new = s.t > self._joints_t
         self._joints_t = max(s.t, self._joints_t)
         return new

@@ -54,14 +54,15 @@ class Swing:
 
     def _towards(self, dt: float, left: float, target: Array) -> None:
         """A step along the quintic from the present state to rest at the target in `left` seconds."""
-        d = target - self.xy
-        v, a = self.velocity, self.acceleration
-        c3 = (20 * d - 12 * v * left - 3 * a * left**2) / (2 * left**3)
-        c4 = (-30 * d + 16 * v * left + 3 * a * left**2) / (2 * left**4)
-        c5 = (12 * d - 6 * v * left - a * left**2) / (2 * left**5)
-        self.xy = self.xy + v * dt + a / 2 * dt**2 + c3 * dt**3 + c4 * dt**4 + c5 * dt**5
-        self.velocity = v + a * dt + 3 * c3 * dt**2 + 4 * c4 * dt**3 + 5 * c5 * dt**4
-        self.acceleration = a + 6 * c3 * dt + 12 * c4 * dt**2 + 20 * c5 * dt**3
+        for i in (0, 1):
+            at, v, a = float(self.xy[i]), float(self.velocity[i]), float(self.acceleration[i])
+            d = float(target[i]) - at
+            c3 = (20 * d - 12 * v * left - 3 * a * left**2) / (2 * left**3)
+            c4 = (-30 * d + 16 * v * left + 3 * a * left**2) / (2 * left**4)
+            c5 = (12 * d - 6 * v * left - a * left**2) / (2 * left**5)
+            self.xy[i] = at + dt * (v + dt * (a / 2 + dt * (c3 + dt * (c4 + dt * c5))))
+            self.velocity[i] = v + dt * (a + dt * (3 * c3 + dt * (4 * c4 + dt * 5 * c5)))
+            self.acceleration[i] = a + dt * (6 * c3 + dt * (12 * c4 + dt * 20 * c5))
 
 
 def height(part: float) -> tuple[float, float, float]:
