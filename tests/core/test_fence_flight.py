@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from giljabi.fence import Fence
 from giljabi.missions.course import Course, Step
 from giljabi.planning.fences import room_of
 from giljabi.planning.flight_route import FlightRoutePlanner
-from giljabi.platform import Platform, load_platform
+from giljabi.platform import Platform, find_platform, load_platform
 from giljabi.registry import build_driver
 from giljabi.safety.guard import Guard, build_guard
 from giljabi.types import BadInputError, MissionPhase, Odometry, Route
@@ -94,13 +95,17 @@ def test_near_a_fence_it_is_slow_enough_to_stop(platform: Platform) -> None:
     assert line.duration > free.line.duration + 3.0
 
 
+def guard_of(platform: Platform) -> Guard:
+    table = build_driver(platform, "autopilot").encode_table()
+    assert table is not None
+    return build_guard(platform, [table])
+
+
 class Flown:
     """The drone's guard; the vehicle does what it was told 0.3 s ago, at 4 m/s^2."""
 
     def __init__(self, platform: Platform, start: tuple[float, float, float], *fences: Fence) -> None:
-        table = build_driver(platform, "autopilot").encode_table()
-        assert table is not None
-        self.guard: Guard = build_guard(platform, [table])
+        self.guard = guard_of(platform)
         self.guard.set_fences(fences)
         self.t, self.p, self.v = 100.0, np.array(start), np.zeros(3)
         self.late = [np.zeros(3)] * 30
@@ -185,3 +190,33 @@ def test_blown_out_it_gives_up(platform: Platform) -> None:
     flight.fly(0.02)
     assert flight.guard.state(flight.t).mode == "minimum_risk"
     assert flight.guard.state(flight.t).reasons[0] == "fence: it has been left"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("velocity_inputs: [velocity_x,", "velocity_inputs: [velocity,", "'velocity' is no actuator in m/s"),
+        ("climb_input: takeoff_height", "climb_input: land", "'land' is no actuator in m;"),
+        ("delay_s: 0.7", "delay_s: -1", "'guard.fence.delay_s' is -1"),
+        ("scenario: drone", "fences: [{height_min: 9, height_max: 3}]\nscenario: drone", "height_min 9 is not below"),
+        ("  stop_deceleration: 2.0", "", "fences need guard.stop_deceleration"),
+    ],
+)
+def test_a_platform_file_says_where_its_fence_is_wrong(tmp_path: Path, old: str, new: str, words: str) -> None:
+    text = find_platform("drone").read_text()
+    assert old in text
+    text = text.replace(old, new, 1).replace("scenario: drone", "fences: [{height_max: 120}]\nscenario: drone")
+    text = text.replace("fences: [{height_max: 120}]\nscenario", "scenario") if "height_min: 9" in new else text
+    file = tmp_path / "drone.yaml"
+    file.write_text(text)
+    with pytest.raises(BadInputError, match=rf"drone.yaml:\d+: .*{words}"):
+        guard_of(load_platform(file))
+
+
+def test_a_ceiling_of_the_platform_holds_on_every_mission(tmp_path: Path) -> None:
+    file = tmp_path / "drone.yaml"
+    text = find_platform("drone").read_text()
+    file.write_text(text.replace("scenario: drone", "fences: [{height_max: 15}]\nscenario: drone"))
+    flight = Flown(load_platform(file), (0.0, 0.0, 5.0))
+    flight.fly(20.0, velocity_z=3.0)
+    assert 11.0 < flight.p[2] < 14.5

@@ -256,6 +256,8 @@ def guard_config(platform: Platform, encode_tables: Iterable[EncodeTable]) -> Gu
             what = f"driver '{a.driver}' cannot take the torque of '{name}' away"
             raise platform.error(("actuators", name, "safe", "action"), f"{what}; ramp or hold is expected")
     g, body = platform.model.guard, platform.model.footprint
+    if platform.fences and g.stop_deceleration is None:
+        raise platform.error(("fences",), "fences need guard.stop_deceleration: how the safe output brakes")
     return GuardConfig(
         actuators=tuple(
             GuardActuator(
@@ -289,11 +291,13 @@ def guard_config(platform: Platform, encode_tables: Iterable[EncodeTable]) -> Gu
 
 def _fence_keeping(platform: Platform) -> GuardFence:
     f, actuators = platform.model.guard.fence, platform.model.actuators
-    for key in ("velocity_inputs", "acceleration_inputs", "climb_input", "land_input"):
+    units = {"velocity_inputs": "m/s", "acceleration_inputs": "m/s^2", "climb_input": "m", "land_input": "1"}
+    for key, unit in units.items():
         given = getattr(f, key)
         for name in given if isinstance(given, tuple) else [given] if given else []:
-            if name not in actuators:
-                raise platform.error(("guard", "fence", key), f"'{name}' is no actuator; one of them is expected")
+            if name not in actuators or actuators[name].unit != unit:
+                what = f"'{name}' is no actuator in {unit}; one of the file's is expected"
+                raise platform.error(("guard", "fence", key), what)
     return GuardFence(
         f.delay_s,
         f.drift,
