@@ -93,7 +93,7 @@ def test_standing_postures_come_from_the_robots_geometry(name: str) -> None:
         ("left_knee: right_knee", "left_knee: knee", "no joint is called 'knee'"),
         ("look: {pan: head_pan", "look: {pan: head", "no joint is called 'head'"),
         ("posture: stand", "posture: lie", "'lie'"),
-        ("seconds: 0.60", "seconds: 0", "greater than 0"),
+        ("seconds: 1.2, posture", "seconds: 0, posture", "greater than 0"),
     ],
 )
 def test_a_motion_that_the_robot_cannot_do_is_refused_with_its_line(

@@ -23,6 +23,8 @@ TRY_S = 60.0  # s until a try has failed
 STOOD_S = 2.0  # s that it must stand
 STOOD_TILT = 0.3  # rad
 STOOD_HEIGHT = 0.85  # of the base's height in the standing posture
+STAND_S, GO_S = 1.5, 5.0  # s: it may walk; it is told to go down
+DOWN_S, AFTER_S = 12.0, 2.0  # s: at most; watched when it is down and joints only damp
 LIES_ON = {  # rotation vector of the base
     "prone": np.array([0.0, math.pi / 2, 0.0]),
     "supine": np.array([0.0, -math.pi / 2, 0.0]),
@@ -110,3 +112,44 @@ def stand_up(file: WalkerFile, world: World, seed: int, side: str) -> Rising:
         stood = run.stands
     friction = world.ground.friction
     return Rising(seed, side, -1.0 if friction is None else friction, stood, attempts, round(seconds, 3), words)
+
+
+@dataclass(frozen=True, slots=True)
+class Lowering:
+    """What came of one way down, by the simulator's truth."""
+
+    seed: int
+    how: str
+    speed_mps: float  # it walked when it was told
+    down: bool  # it ended as the manager says, without a fall
+    contact_mps: float  # downwards, of the base when something else than a foot touched the ground
+    peak_mps2: float  # greatest specific force at the inertial sensor, gravity included
+    seconds: float
+    words: str
+
+
+def go_down(file: WalkerFile, world: World, seed: int, how: str, speed: float) -> Lowering:
+    """Stands or walks, is told a way down (`kneel`, `sit`, `minimum_risk`, `damp`), or loses all torque (`free`)."""
+    run = Behave(file, world, seed)
+    body, m = run.body, run.manager
+    end = GO_S
+    while body.now < end:
+        run.tick(Velocity(speed if body.now > STAND_S else 0.0))
+    if how == "free":
+        body.lose_torque()
+    words = None if how == "free" else m.ask(how)
+    if words is not None:
+        raise RuntimeError(f"{how}: {words}")
+    contact, peak, last, over = 0.0, 0.0, run.body.now, body.now + DOWN_S
+    touched = False
+    while body.now < over:
+        run.tick(Velocity(speed))
+        peak = max(peak, float(np.linalg.norm(body.force)))
+        if body.touching and not touched:
+            touched, contact = True, -float(body.velocity[2])
+        if m.mode in (Mode.DOWN, Mode.LYING):
+            over = min(over, max(body.now, last) + AFTER_S)
+        else:
+            last = body.now
+    down = m.mode == Mode.DOWN
+    return Lowering(seed, how, speed, down, round(contact, 3), round(peak, 1), round(last - GO_S, 2), m.words)

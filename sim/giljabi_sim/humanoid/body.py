@@ -145,12 +145,28 @@ class SimulatedBody:
                 return True
         return False
 
+    def lose_torque(self) -> None:
+        """All servos without torque from now on, as by a broken supply."""
+        self.model.actuator_gainprm[:, 0] = self.model.actuator_biasprm[:, 1] = 0.0
+
     @property
     def tangled(self) -> bool:
         """Whether two of its limbs touch each other."""
         return any(self.model.geom_bodyid[c.geom].min() > 0 for c in self.data.contact)
 
     # --- the truth, for judges only ---------------------------------------------------------------------
+
+    @property
+    def velocity(self) -> Array:
+        """Of the base's origin (3,) m/s in the world."""
+        v = np.zeros(6)
+        mujoco.mj_objectVelocity(self.model, self.data, mujoco.mjtObj.mjOBJ_BODY, self._base, v, 0)
+        return v[3:]
+
+    @property
+    def force(self) -> Array:
+        """Specific force (3,) m/s^2 at the inertial sensor, without noise."""
+        return np.asarray(self.data.sensordata[self._accelerometer : self._accelerometer + 3])
 
     @property
     def pose(self) -> tuple[Array, float, float]:
