@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import struct
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from giljabi._core.servo import Codec, Parser
 from giljabi.types import BadInputError, GiljabiError
 from giljabi_drivers.servo_start import number, to_bytes
 from giljabi_drivers.servo_tables import Family, Model, Register, Table, default_table, model_of
+from giljabi_drivers.stream_transports import SerialTransport
 from giljabi_drivers.transport import open_transport, parse_url
 from giljabi_drivers.transport_base import Transport
 
@@ -24,7 +21,6 @@ LATENCY_S = 0.015  # of an adapter in low-latency mode
 SLOW_LATENCY_S = 0.03  # an FTDI adapter waits 16 ms with what came unless it is told not to
 NET_LATENCY_S = 0.1
 BROADCAST_S = 0.003  # most that each servo takes for its turn to answer a ping to all
-TIOCGSERIAL, TIOCSSERIAL, ASYNC_LOW_LATENCY = 0x541E, 0x541F, 1 << 13
 ERRORS = {
     1: "failed", 2: "unknown instruction", 3: "checksum", 4: "value out of range", 5: "wrong length",
     6: "beyond its limit", 7: "access refused",
@@ -46,19 +42,6 @@ def port_url(text: str, baud: int | None) -> str:
     if parts.scheme == "tcp" or baud is None:
         return url
     return f"serial:{parts.rest}?baud={baud}"
-
-
-def set_low_latency(fd: int) -> bool:
-    """Asks a USB adapter to hand over what came at once; False where it cannot or may not be asked."""
-    data = bytearray(72)
-    try:
-        fcntl.ioctl(fd, TIOCGSERIAL, data)
-        flags = struct.unpack_from("i", data, 16)[0]
-        struct.pack_into("i", data, 16, flags | ASYNC_LOW_LATENCY)
-        fcntl.ioctl(fd, TIOCSSERIAL, data)
-    except OSError:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +81,10 @@ class Line:
             raise ServoError(f"{url}: {problem}; is the adapter plugged in, and may you open it?")
         parts = parse_url(url)
         self.baud = int(parts.options.get("baud", "1000000"))
-        self._latency = NET_LATENCY_S if parts.scheme == "tcp" else self._tune(parts.rest)
+        self._latency = NET_LATENCY_S if parts.scheme == "tcp" else LATENCY_S
+        if isinstance(self._transport, SerialTransport) and self._transport.slow:
+            self._latency, self.hint = SLOW_LATENCY_S, self._transport.slow
         self.use(family)
-
-    def _tune(self, path: str) -> float:
-        if set_low_latency(self.fd) or "ttyUSB" not in os.path.realpath(path):
-            return LATENCY_S
-        name = Path(os.path.realpath(path)).name
-        self.hint = (
-            f"{path} stays slow (16 ms for each answer): setserial {path} low_latency, or "
-            f"echo 1 > /sys/bus/usb-serial/devices/{name}/latency_timer, as root"
-        )
-        return SLOW_LATENCY_S
 
     @property
     def fd(self) -> int:

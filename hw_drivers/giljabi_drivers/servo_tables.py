@@ -1,7 +1,8 @@
 """Control tables of servos: where a register is, how it is read, what a model is called.
 
-Sources: ROBOTIS e-Manual, control tables of the X series (XL330, XC330, XL430, XM, XH, XW, MX with protocol 2.0) and of
-the P series; Feetech, memory tables of STS/SMS and SCS.
+Sources: ROBOTIS e-Manual, control tables of the X series (XL330, XC330, XL430, XM, XH, XD, XW, MX with protocol 2.0)
+and of the P series, compared address by address with the maker's dynamixel_hardware_interface (model files) and, for
+units of currents, Dynamixel2Arduino; Feetech, memory tables of STS/SMS and SCS, with the maker's SMS_STS.h and SCSCL.h.
 """
 
 from __future__ import annotations
@@ -160,7 +161,9 @@ MODELS: dict[str, Model] = {
         Model("xc430-w240", 1080, _X_CURRENT, current=False), Model("2xl430-w250", 1090, _X_CURRENT, current=False),
         Model("xh540-w270", 1100, _X_CURRENT), Model("xh540-w150", 1110, _X_CURRENT),
         Model("xm540-w270", 1120, _X_CURRENT), Model("xm540-w150", 1130, _X_CURRENT),
-        Model("xh540-v270", 1140, _X430H), Model("xh540-v150", 1150, _X430H),
+        Model("xh540-v270", 1140, _X_CURRENT), Model("xh540-v150", 1150, _X_CURRENT),
+        Model("xd540-t270", 1101, _X_CURRENT), Model("xd540-t150", 1111, _X_CURRENT),
+        Model("xw430-t333", 1270, _X_CURRENT), Model("xw430-t200", 1280, _X_CURRENT),
         Model("2xc430-w250", 1160, _X_CURRENT, current=False), Model("xw540-t260", 1170, _X_CURRENT),
         Model("xw540-t140", 1180, _X_CURRENT), Model("xl330-m077", 1190, _X_FINE), Model("xl330-m288", 1200, _X_FINE),
         Model("xc330-t181", 1210, _X_FINE), Model("xc330-t288", 1220, _X_FINE), Model("xc330-m181", 1230, _X_FINE),
@@ -168,6 +171,7 @@ MODELS: dict[str, Model] = {
         Model("pm54-040-s250", 2110, _p(502_834.0)), Model("pm54-060-s250", 2120, _p(502_834.0)),
         Model("ph42-020-s300", 2000, _p(607_500.0)), Model("ph54-100-s500", 2010, _p(1_003_846.0)),
         Model("ph54-200-s500", 2020, _p(1_003_846.0)), Model("sts3215", 777, STS), Model("sts3250", 2825, STS),
+        Model("sm8512bl", 11272, STS),
         Model("scs0009", 1284, SCS, current=False),
     )
 }  # fmt: skip

@@ -4,21 +4,43 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import math
 import os
 import select
 import socket
+import struct
+from collections.abc import Mapping
 from typing import Any
 
 from giljabi_drivers.contract import Received
 from giljabi_drivers.transport_base import CHUNK, MAX_READS, SocketTransport, Transport, Url, drain_stream, reason
 
 CONNECT_TIMEOUT_S = 5.0
+TIOCGSERIAL, TIOCSSERIAL, ASYNC_LOW_LATENCY = 0x541E, 0x541F, 1 << 13  # <linux/tty_flags.h>
+SERIAL_STRUCT, FLAGS_AT = 72, 16  # struct serial_struct of <linux/serial.h>: its size, where its flags are
+SLOW = (
+    "{path} stays slow (16 ms for each answer): setserial {path} low_latency, or "
+    "echo 1 > /sys/bus/usb-serial/devices/{name}/latency_timer, as root"
+)
 SENDERS_MAX = 32  # told apart on one UDP port; then the one that was silent longest gives its place away
 
 
+def set_low_latency(fd: int) -> bool:
+    """Asks a USB adapter to hand over what came at once; False where it cannot or may not be asked."""
+    data = bytearray(SERIAL_STRUCT)
+    try:
+        fcntl.ioctl(fd, TIOCGSERIAL, data)
+        flags = struct.unpack_from("i", data, FLAGS_AT)[0]
+        struct.pack_into("i", data, FLAGS_AT, flags | ASYNC_LOW_LATENCY)
+        fcntl.ioctl(fd, TIOCSSERIAL, data)
+    except OSError:
+        return False
+    return True
+
+
 class SerialTransport(Transport):
-    """A tty through pyserial; a pseudo-terminal works too."""
+    """A tty through pyserial; a pseudo-terminal works too. A USB adapter is asked for low latency at every opening."""
 
     def __init__(self, url: Url) -> None:
         url.allow("baud")
@@ -28,6 +50,7 @@ class SerialTransport(Transport):
     def _setup(self, path: str, baud: int) -> None:
         self._path, self._baud = path, baud
         self._port: Any = None
+        self.slow = ""  # in words: the adapter hands over what came every 16 ms only
         self._poll = select.poll()
 
     def fileno(self) -> int:
@@ -46,7 +69,13 @@ class SerialTransport(Transport):
             raise
         self._poll = select.poll()
         self._poll.register(self.fileno(), select.POLLIN)
+        name = os.path.basename(os.path.realpath(self._path))
+        fast = set_low_latency(self.fileno()) or not name.startswith("ttyUSB")
+        self.slow = "" if fast else SLOW.format(path=self._path, name=name)
         self._opened()
+
+    def diagnostics(self) -> Mapping[str, str]:
+        return {**super().diagnostics(), **({"latency": self.slow} if self.slow else {})}
 
     def _receive(self, now: float) -> list[Received]:
         out: list[Received] = []

@@ -86,7 +86,6 @@ def _summary(run: HilRun) -> str:
     lines = [
         f"  {c.group} {'error' if c.status == 'error' else 'failed'}: {c.name}: {c.words}" for c in run.cases if c.bad
     ]
-    lines += [f"  not judged: {c.name}: {c.words}" for c in run.cases if c.status == "skipped"]
     return "\n".join([", ".join(parts), *lines])
 
 

@@ -51,6 +51,7 @@ def run_realtime(request: Request, seed: int | None) -> HilRun:
             run_dir=where.path,
             scenario=scenario.file.path.resolve(),
             simulator=_arguments(request, m.seed, str(truth_file)),
+            judged=True,
         )
         limit = m.duration_s + DEPARTURE_LIMIT + START_LIMIT_S
         stage = _HilStage(spec, where, scenario.platform.name, False, limit, sys.stderr)

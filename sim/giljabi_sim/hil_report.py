@@ -20,7 +20,7 @@ td,th{text-align:left;padding:.22rem .5rem;vertical-align:top;
 border-bottom:1px solid #e4e8eb}th{color:#56626b;font-weight:600}
 td.n{text-align:right;font-variant-numeric:tabular-nums;
 white-space:nowrap}
-.failed,.error{color:#b71c1c;font-weight:600}.passed{color:#2e7d32}.skipped{color:#8a6d00}
+.failed,.error{color:#b71c1c;font-weight:600}.passed{color:#2e7d32}
 code{background:#f1f4f6;padding:.15rem .35rem;border-radius:.2rem;overflow-wrap:anywhere}svg{width:100%;height:auto}
 .facts{color:#56626b}.run{border-top:4px solid #d5dbe0;margin-top:2.5rem;padding-top:.6rem}a{color:inherit}
 .wide{overflow-x:auto}
@@ -111,15 +111,27 @@ def _cases(title: str, cases: Sequence[Case]) -> list[str]:
 
 
 def _modes(run: HilRun) -> list[str]:
-    """When the guard changed its mode and why; in real time what the stack told."""
+    """When the guard changed its mode and why; in real time what it counted and what the stack told, too."""
+    out = []
     if run.trace.modes:
         rows = [
             (f"{t:.2f}", escape(m.replace("_", " ")), "<br>".join(map(escape, why))) for t, m, why in run.trace.modes
         ]
-        return ["<h2>Guard</h2>", _table(("t [s]", "mode", "reasons"), rows)]
+        out = ["<h2>Guard</h2>", _table(("t [s]", "mode", "reasons"), rows)]
+    if "guard" in run.report:
+        out += _guard(run.report["guard"])
     phases: Iterable[Mapping[str, Any]] = run.report.get("phases", ())
     told = [(f"{p['wall_s']:.1f}", escape(str(p["phase"]))) for p in phases]
-    return ["<h2>What the stack told</h2>", _table(("wall [s]", ""), told)] if told else []
+    return [*out, "<h2>What the stack told</h2>", _table(("wall [s]", ""), told)] if told else out
+
+
+def _guard(counts: Mapping[str, Any]) -> list[str]:
+    """What the guard's thread counted: inputs it refused, frames it wrote and could not write, how late it was."""
+    loop = counts["loop"]
+    late = f"{loop['ticks']:.0f} ticks, {loop['missed']:.0f} missed, the latest {1e3 * loop['late_max_s']:.1f} ms"
+    rows = [(escape(device), _counts({k: n for k, n in d.items() if n})) for device, d in counts["devices"].items()]
+    refused = _counts({k: n for k, n in counts["refused"].items() if n}) or "nothing"
+    return [_table(("device", "written, and not written by reason"), rows), f"<p>{late}; refused: {refused}</p>"]
 
 
 def _wires(wires: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -60,7 +60,7 @@ def column(rows: Sequence[dict[str, float]], name: str) -> list[float]:
 
 
 def trace_of_truth(path: Path, line: Polyline) -> Trace:
-    """What a real-time run leaves behind: ground truth only. A half written last line is left out."""
+    """What a real-time run leaves behind: truth, and what the stack told. A half written last line is left out."""
     trace = Trace()
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     s: float | None = None
@@ -76,6 +76,12 @@ def trace_of_truth(path: Path, line: Polyline) -> Trace:
             "cross_track": place.offset,
         }
         known = ("now", "t", "x", "y", "yaw", "vx", "vy")
+        stack = d.get("stack", {})
+        if stack and len(trace.modes) < MODES_MAX and (not trace.modes or trace.modes[-1][1] != stack["mode"]):
+            trace.modes.append((d["t"], stack["mode"], tuple(stack["reasons"])))
+        if "odom" in stack:
+            row["odom_x"], row["odom_y"] = stack["odom"]["x"], stack["odom"]["y"]
+        row |= {f"command {k}": v for k, v in stack.get("output", {}).items()}
         row |= {f"feedback {k}": v for k, v in d.items() if k not in known and isinstance(v, (int, float))}
         trace.rows.append(row)
     return trace

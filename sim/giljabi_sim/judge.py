@@ -45,7 +45,7 @@ class _AssertState:
         """What it asked for and what it saw."""
         text = self.expression.text
         if not self.evaluated:
-            return f"{text}: never judged; its signals are not known here"
+            return f"{text}: never judged; nobody told its signals"
         seen = ", ".join(f"{k} = {v:.4g}" if isinstance(v, float) else f"{k} = {v!r}" for k, v in self.seen.items())
         if self.always:
             return f"{text}: true all the time" if self.held else f"{text}: false at {self.since:.2f} s ({seen})"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import select
 import signal
@@ -27,6 +28,7 @@ from giljabi_sim.fault_spec import EXAMPLE
 from giljabi_sim.faults import STEPS
 from giljabi_sim.scenario import load_scenario
 from giljabi_sim.simulation import Simulation
+from giljabi_sim.stack_words import StackWords
 from giljabi_sim.wires import Line, open_lines, plug_lines
 
 RATE_HZ = 100.0
@@ -65,6 +67,7 @@ class RealTime:
         self._outcome_due = self._truth_due = self._judge_due = 0.0
         self._final = False
         self._stalls: list[str] = []
+        self._stack = StackWords(run_dir / "told.jsonl")
         self._gone: set[str] = set()  # lines that a fault has unplugged
         self._carried = {name: {"bytes_in": 0, "bytes_out": 0} for name in self.lines}  # from and to the device
         self._words = {step: run_dir / f"stalled.{step}" for step in STEPS}
@@ -88,27 +91,28 @@ class RealTime:
             if self.lines[name].write(chunks):
                 self._carried[name]["bytes_in"] += sum(len(c.data) for c in chunks)
         self._stall()
+        changed = self._stack.read(now)
         if now >= self._judge_due and not self._final:
             self._judge_due = now + 1.0 / self.simulation.judge.rate_hz
-            self._final = bool(self.simulation.judge.look())
+            stack = self._stack.signals(now, self.simulation.world.own)
+            self._final = bool(self.simulation.judge.look(stack))
             if self._final:
                 self.report()
         if now >= self._outcome_due:
             self._outcome_due = now + OUTCOME_PERIOD
             self.report()
-        if self._truth is not None and now >= self._truth_due:
-            self._truth_due = now + 1.0 / TRUTH_RATE
-            own = self.simulation.world.own
-            row: dict[str, float | str] = {
-                "now": now,
-                "t": self.simulation.world.t,
-                "x": own.x,
-                "y": own.y,
-                "yaw": own.yaw,
-            }
-            row |= {"x": own.x, "y": own.y, "yaw": own.yaw, "vx": own.vx, "vy": own.vy, **own.feedback}
-            row |= {"outcome": self.simulation.judge.outcome or RUNNING}
-            self._truth.write(json.dumps(row) + "\n")
+        if self._truth is not None and (changed or now >= self._truth_due):
+            if now >= self._truth_due:
+                self._truth_due = now + 1.0 / TRUTH_RATE
+            self._truth.write(json.dumps(self._row(now)) + "\n")
+
+    def _row(self, now: float) -> dict[str, Any]:
+        """Ground truth, and what the stack said last where it tells."""
+        own = self.simulation.world.own
+        row: dict[str, Any] = {"now": now, "t": self.simulation.world.t}
+        row |= {"x": own.x, "y": own.y, "yaw": own.yaw, "vx": own.vx, "vy": own.vy, **own.feedback}
+        row |= {"outcome": self.simulation.judge.outcome or RUNNING}
+        return row | ({"stack": self._stack.newest} if self._stack.newest else {})
 
     def wait(self, seconds: float) -> None:
         """Until something is there to read, or so long."""
@@ -133,14 +137,25 @@ class RealTime:
             figures["t_end_s"] = round(self.simulation.world.t, 3)
         figures["words"] = self.simulation.judge.words()
         figures["fault_problems"] = self.simulation.world.faults.problems()
+        counts = self._stack.counts
+        drivers = counts.get("drivers", {})
         figures["wires"] = {
-            name: {**self._carried[name], "device_accepted": p.accepted, "device_rejected": dict(p.rejected)}
+            name: {
+                **self._carried[name],
+                "device_accepted": p.accepted,
+                "device_rejected": dict(p.rejected),
+                **{f"driver_{k}": v for k, v in drivers.get(name, {}).items()},
+            }
             for name, p in self.simulation.peers.items()
         }
+        if "guard" in counts:
+            figures["guard"] = counts["guard"]
         _write(self._dir / "outcome.json", figures)
 
     def close(self) -> None:
         """Writes the outcome, closes everything, takes the links away."""
+        self._stack.read(math.inf)
+        self._stack.close()
         self.report()
         for line in self.lines.values():
             line.close()

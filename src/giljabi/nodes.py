@@ -145,12 +145,18 @@ class RunSpec:
     page_port: int = 0
     replayed: bool = False  # samples and time come from a recording
     simulator: tuple[str, ...] = ()  # more arguments of the simulator: other values, faults, a seed
+    judged: bool = False  # the drivers' process tells the simulator's judge what the stack thinks
     in_base_link: tuple[str, ...] = ()  # inertial sources whose axes are those of base_link: a recorder's
 
     @property
     def mission_file(self) -> Path:
         """Origin and route of the run."""
         return self.run_dir / "mission.json"
+
+    @property
+    def told_file(self) -> Path:
+        """What the stack thinks, for a judge."""
+        return self.run_dir / "told.jsonl"
 
     def parameters(self) -> dict[str, bool | str | int | list[str]]:
         """ROS parameters, the same for every node."""
@@ -162,6 +168,7 @@ class RunSpec:
             "mission_file": str(self.mission_file) if self.scenario else "",
             "devices_file": str(self.run_dir / "devices.json") if self.simulated else "",
             "stalls_file": str(self.run_dir / "stalls.json") if self.simulated else "",
+            "told_file": str(self.told_file) if self.judged else "",
             "devices": [f"{name}={url}" for name, url in self.devices.items()] or [""],
             "system_id": self.system_id,
             "page_port": self.page_port,

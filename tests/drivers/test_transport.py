@@ -10,6 +10,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import can
 import pytest
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from giljabi._core.nmea import checksum
 from giljabi.platform import load_platform
 from giljabi.types import BadInputError
+from giljabi_drivers import stream_transports
 from giljabi_drivers.can_frames import pack_msgpack, pack_socketcan, unpack_msgpack, unpack_socketcan
 from giljabi_drivers.contract import Received
 from giljabi_drivers.nmea0183 import Nmea0183Driver
@@ -367,3 +369,36 @@ def test_remote_and_error_frames_are_marked() -> None:
     assert (remote.flags, remote.data, remote.can_id) == (2, b"", 0x123)
     assert (error.flags, error.can_id) == (4, 4)
     assert unpack_socketcan(struct.pack("=IB3x8s", 1, 9, bytes(8)), 0.0) is None
+
+
+def test_a_serial_adapter_is_asked_for_low_latency_at_every_opening(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's end is played here: struct serial_struct in and out, flags at byte 16 (linux/serial.h)."""
+    asked: list[int] = []
+    master, slave = pty.openpty()
+
+    def ioctl(fd: int, request: int, data: bytearray) -> int:
+        if request == 0x541E:  # TIOCGSERIAL: flags that must stay as they are
+            data[16:20] = (0x1010).to_bytes(4, "little")
+        else:
+            assert request == 0x541F
+            asked.append(int.from_bytes(data[16:20], "little"))
+        return 0
+
+    monkeypatch.setattr(stream_transports, "fcntl", SimpleNamespace(ioctl=ioctl))
+    t = open_transport(f"serial:{os.ttyname(slave)}?baud=115200")
+    assert asked == [0x1010 | 1 << 13]
+    assert "latency" not in t.diagnostics()
+    t.close()
+    os.close(master)
+    os.close(slave)
+
+
+def test_an_adapter_that_stays_slow_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    master, slave = pty.openpty()
+    real = os.path.realpath
+    monkeypatch.setattr(os.path, "realpath", lambda p, **k: "/dev/ttyUSB3" if "pts" in str(p) else real(p, **k))
+    t = open_transport(f"serial:{os.ttyname(slave)}?baud=115200")  # a pseudo-terminal knows no such request
+    assert "ttyUSB3/latency_timer" in t.diagnostics()["latency"]
+    t.close()
+    os.close(master)
+    os.close(slave)

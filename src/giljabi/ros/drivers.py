@@ -21,6 +21,7 @@ from giljabi.ros.fast import FastRunner
 from giljabi.ros.node import StackNode
 from giljabi.ros.sensors import sample_publisher
 from giljabi.ros.status import PartHealth
+from giljabi.ros.told import RATE_HZ, Told
 from giljabi.ros.wires import Wires
 from giljabi.safety.guard import feedback_slots
 from giljabi.safety.guard_thread import build_guard_thread
@@ -41,6 +42,7 @@ class DriversNode(StackNode):
         super().__init__(name, **kwargs)
         self.declare_parameter("devices_file", "")
         self.declare_parameter("devices", [""])
+        self.declare_parameter("told_file", "")
         self.guard: Any = None
         self.wires: Any = None
 
@@ -59,8 +61,11 @@ class DriversNode(StackNode):
         self._event = 0
         self._fences: tuple[Fence, ...] = ()
         self.on_mission(self._take_mission)
+        path = self.get_parameter("told_file").value
+        self._told = Told(Path(path)) if path else None
         self._open_outputs(platform)
         self._open_inputs()
+        self._open_told()
         if self._devices_file:
             self.every(20.0, self._look_for_devices)
         else:
@@ -70,6 +75,9 @@ class DriversNode(StackNode):
         # The guard says its last, disarmed word while the devices are still open.
         if self.wires is not None:
             self.wires.end()
+        told, self._told = getattr(self, "_told", None), None
+        if told is not None:
+            told.close(self._counts())
         if self.guard is not None:
             self.guard.close()
         if self.wires is not None:
@@ -179,6 +187,8 @@ class DriversNode(StackNode):
             self.guard.health(health)
 
     def _take_odom(self, odom: Odometry) -> None:
+        if self._told is not None:
+            self._told.odometry(odom)
         if self.guard is not None:
             self.guard.odometry(odom)
 
@@ -216,6 +226,24 @@ class DriversNode(StackNode):
         self.guard.release(MANUAL)
         state = self.guard.state()
         return state.mode in SOURCES, "; ".join(state.reasons) or f"{state.mode} leads"
+
+    # --- for a judge ---
+
+    def _open_told(self) -> None:
+        if self._told is not None:
+            self.subscribe(topics.MISSION_STATE, status.mission_from_msg, self._told.mission)
+            self.every(RATE_HZ, self._tell_judge)
+
+    def _tell_judge(self, now: float) -> None:
+        if self._told is not None and self.guard is not None:
+            self._told.tick(now, self.guard.state(), self.guard.output(), self._counts)
+
+    def _counts(self) -> dict[str, Any]:
+        """What guard and drivers have counted."""
+        if self.guard is None or self.wires is None:
+            return {}
+        guard = {"refused": self.guard.counters(), "devices": self.guard.devices(), "loop": self.guard.loop()}
+        return {"guard": guard, "drivers": self.wires.counts()}
 
     # --- health ---
 

@@ -6,6 +6,7 @@ import selectors
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from giljabi.clock import StackClock
 from giljabi.types import Sample
@@ -79,6 +80,18 @@ class Wires:
     def diagnostics(self, now: float) -> dict[str, dict[str, str]]:
         """What devices and drivers have to tell, as text by key, by device."""
         return {w.name: {**w.transport.diagnostics(), **diagnostics_of(w.driver, now)} for w in self.wires}
+
+    def counts(self) -> dict[str, dict[str, Any]]:
+        """By device: what its driver took, and what driver and transport dropped and flagged, by reason."""
+        out = {}
+        for w in self.wires:
+            stats, t = w.driver.stats, w.transport
+            out[w.name] = {
+                "accepted": stats.accepted,
+                "rejected": {**t.rejected, **stats.rejected},
+                "flagged": {**getattr(t, "flagged", {}), **stats.flagged},
+            }
+        return out
 
     def _run(self) -> None:
         while not self._end.is_set():
