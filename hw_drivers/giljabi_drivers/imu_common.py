@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,7 +16,7 @@ from giljabi.frames import matrix_from_rpy
 from giljabi.platform import Platform
 from giljabi.types import NAN, Array, Heading, Imu, Sample
 from giljabi.yaml_file import Strict
-from giljabi_drivers.contract import DriverStats
+from giljabi_drivers.contract import DriverStats, Received, StepResult
 from giljabi_drivers.sensors import SensorWatch
 
 RATE_MAX, FORCE_MAX = 60.0, 400.0  # rad/s, m/s^2; no device on a vehicle feels more
@@ -97,6 +98,53 @@ class ImuSamples:
         out = tuple(self.out)
         self.out.clear()
         return out
+
+
+class SerialImu(ABC):
+    """One IMU on a serial line; a kind says how its packets look and what it is asked."""
+
+    def __init__(self, platform: Platform, name: str) -> None:
+        """name: the device's key under `drivers` of the platform file; raises BadInputError with its line."""
+        self.name = name
+        self.stats = DriverStats()
+        self._options = platform.options(ImuOptions, "drivers", name)
+        self._watch = SensorWatch(platform, name)
+        self._samples = ImuSamples(platform, name, self._options, self.stats, self._watch)
+        self._buffer = b""
+        self._line = 0
+        self._heard_t = self._asked_t = -math.inf
+
+    def step(self, now: float, received: Sequence[Received]) -> StepResult:
+        """Consumes bytes in any chunking; never raises on bad bytes, counts them instead."""
+        for r in received:
+            if r.can_id >= 0:
+                self.stats.reject("not_a_stream")
+                continue
+            if r.bus != self._line:
+                self._line, self._buffer = r.bus, b""
+                self._begin_line()
+            self._buffer = self._cut(self._buffer + r.data, r.t)
+        to_send, deadline = self._configure(now)
+        return StepResult(self._samples.take(), to_send, deadline)
+
+    def encode_table(self) -> None:
+        """It takes no commands."""
+
+    def health(self, now: float) -> Mapping[str, str]:
+        """Required sensors that are silent for longer than their timeout, by name."""
+        return self._watch.problems(now)
+
+    @abstractmethod
+    def _begin_line(self) -> None:
+        """The line was opened anew."""
+
+    @abstractmethod
+    def _cut(self, data: bytes, t: float) -> bytes:
+        """Takes whole packets out of the front; returns what may still become one."""
+
+    @abstractmethod
+    def _configure(self, now: float) -> tuple[tuple[bytes, ...], float]:
+        """What is sent to the device now, and when to look again [s]."""
 
 
 def matrix_from_quaternion(w: float, x: float, y: float, z: float) -> Array:

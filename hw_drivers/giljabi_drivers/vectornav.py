@@ -15,9 +15,7 @@ import numpy as np
 
 from giljabi.platform import Platform
 from giljabi.types import NAN, Array
-from giljabi_drivers.contract import DriverStats, Received, StepResult
-from giljabi_drivers.imu_common import ImuOptions, ImuSamples, matrix_from_quaternion
-from giljabi_drivers.sensors import SensorWatch
+from giljabi_drivers.imu_common import SerialImu, matrix_from_quaternion
 
 SYNC = 0xFA
 # Bytes of each field by group (0-based) and bit, UM001 section 4.3.6; 0: not in use.
@@ -84,52 +82,29 @@ def header_size(groups: int) -> int:
     return 2 + 2 * (groups & 0x7F).bit_count()
 
 
-class VectorNavDriver:
+class VectorNavDriver(SerialImu):
     """One VectorNav device on a serial line."""
 
     def __init__(self, platform: Platform, name: str) -> None:
-        """name: the device's key under `drivers` of the platform file; raises BadInputError with its line."""
-        self.name = name
-        self.stats = DriverStats()
-        self._options = platform.options(ImuOptions, "drivers", name)
-        self._watch = SensorWatch(platform, name)
-        self._samples = ImuSamples(platform, name, self._options, self.stats, self._watch)
-        self._buffer = b""
-        self._line = 0
+        super().__init__(platform, name)
         self._layouts: dict[bytes, Layout | None] = {}
         self._stamp = NAN  # of the newest packet [s]
         self._period = math.inf
-        self._heard_t = self._asked_t = -math.inf
 
-    def step(self, now: float, received: Sequence[Received]) -> StepResult:
-        """Consumes bytes in any chunking; never raises on bad bytes, counts them instead."""
-        for r in received:
-            if r.can_id >= 0:
-                self.stats.reject("not_a_stream")
-                continue
-            if r.bus != self._line:
-                self._line, self._buffer, self._stamp = r.bus, b"", NAN
-            self._buffer = self._cut(self._buffer + r.data, r.t)
-        to_send: tuple[bytes, ...] = ()
-        deadline = math.inf
-        if self._options.configure:
-            deadline = max(self._heard_t, self._asked_t) + ASK_AGAIN_S
-            if now >= deadline:
-                self._asked_t, deadline = now, now + ASK_AGAIN_S
-                to_send = self._settings()
-        return StepResult(self._samples.take(), to_send, deadline)
+    def _begin_line(self) -> None:
+        self._stamp = NAN
 
-    def encode_table(self) -> None:
-        """It takes no commands."""
-
-    def health(self, now: float) -> Mapping[str, str]:
-        """Required sensors that are silent for longer than their timeout, by name."""
-        return self._watch.problems(now)
+    def _configure(self, now: float) -> tuple[tuple[bytes, ...], float]:
+        """Its settings, at the start and while nothing is heard: they are lost with its power."""
+        deadline = max(self._heard_t, self._asked_t) + ASK_AGAIN_S if self._options.configure else math.inf
+        if now < deadline:
+            return (), deadline
+        self._asked_t = now
+        return self._settings(), now + ASK_AGAIN_S
 
     # --- framing ------------------------------------------------------------------------------------
 
     def _cut(self, data: bytes, t: float) -> bytes:
-        """Takes whole packets and lines out of the front; returns what may still become one."""
         at, noise = 0, 0
         while at < len(data):
             if data[at] == SYNC:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from giljabi.platform import Platform
 from giljabi.types import NAN
-from giljabi_drivers.contract import DriverStats, Received, StepResult
-from giljabi_drivers.imu_common import ImuOptions, ImuSamples, matrix_from_quaternion
-from giljabi_drivers.sensors import SensorWatch
+from giljabi_drivers.imu_common import SerialImu, matrix_from_quaternion
 
 SYNC, MASTER, EXTENDED = 0xFA, 0xFF, 0xFF
 MT_DATA2, ERROR = 0x36, 0x42
@@ -30,48 +28,22 @@ ASK_AGAIN_S = 1.0
 R_ENU_NWU = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 
 
-class XsensDriver:
+class XsensDriver(SerialImu):
     """One Xsens device on a serial line."""
 
     def __init__(self, platform: Platform, name: str) -> None:
-        """name: the device's key under `drivers` of the platform file; raises BadInputError with its line."""
-        self.name = name
-        self.stats = DriverStats()
-        self._options = platform.options(ImuOptions, "drivers", name)
-        self._watch = SensorWatch(platform, name)
-        self._samples = ImuSamples(platform, name, self._options, self.stats, self._watch)
-        self._buffer = b""
-        self._line = 0
+        super().__init__(platform, name)
         self._counter = -1
         self._ticks = 0.0  # unwrapped SampleTimeFine
         self._last_ticks = -1
-        self._heard_t = self._asked_t = -math.inf
         self._stage = GO_TO_CONFIG  # what is to be sent or was not acknowledged yet
 
-    def step(self, now: float, received: Sequence[Received]) -> StepResult:
-        """Consumes bytes in any chunking; never raises on bad bytes, counts them instead."""
-        before = self._stage
-        for r in received:
-            if r.can_id >= 0:
-                self.stats.reject("not_a_stream")
-                continue
-            if r.bus != self._line:
-                self._line, self._buffer, self._counter, self._stage = r.bus, b"", -1, GO_TO_CONFIG
-            self._buffer = self._cut(self._buffer + r.data, r.t)
-        to_send, deadline = self._configure(now, self._stage != before)
-        return StepResult(self._samples.take(), to_send, deadline)
-
-    def encode_table(self) -> None:
-        """It takes no commands."""
-
-    def health(self, now: float) -> Mapping[str, str]:
-        """Required sensors that are silent for longer than their timeout, by name."""
-        return self._watch.problems(now)
+    def _begin_line(self) -> None:
+        self._counter, self._stage, self._asked_t = -1, GO_TO_CONFIG, -math.inf
 
     # --- framing ------------------------------------------------------------------------------------
 
     def _cut(self, data: bytes, t: float) -> bytes:
-        """Takes whole messages out of the front; returns what may still become one."""
         at = noise = 0
         while at < len(data):
             size = self._message(data, at, t) if data[at] == SYNC else 0
@@ -111,6 +83,7 @@ class XsensDriver:
         else:
             if self._stage and kind == self._stage + 1:
                 self._stage = {GO_TO_CONFIG: SET_OUTPUT, SET_OUTPUT: GO_TO_MEASUREMENT}.get(self._stage, 0)
+                self._asked_t = -math.inf  # the next one goes out at once
             name = f"mid_{kind:02x}"
             self.stats.accepted += 1
             self.stats.ignored[name] = self.stats.ignored.get(name, 0) + 1
@@ -186,11 +159,11 @@ class XsensDriver:
 
     # --- settings -----------------------------------------------------------------------------------
 
-    def _configure(self, now: float, moved: bool) -> tuple[tuple[bytes, ...], float]:
+    def _configure(self, now: float) -> tuple[tuple[bytes, ...], float]:
         """The next message to the device, and when to ask again; each waits for the one before to be acknowledged."""
         if not self._options.configure or not self._stage:
             return (), math.inf
-        if not moved and now < self._asked_t + ASK_AGAIN_S:
+        if now < self._asked_t + ASK_AGAIN_S:
             return (), self._asked_t + ASK_AGAIN_S
         self._asked_t = now
         data = b""

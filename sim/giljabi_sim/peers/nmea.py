@@ -7,9 +7,9 @@ rudder positive to starboard.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import pynmea2
 from pydantic import Field
@@ -24,6 +24,7 @@ from giljabi_sim.truth import Own
 if TYPE_CHECKING:
     from giljabi_sim.world import World
 
+T = TypeVar("T")  # what a reading becomes: sentences or frames
 KNOT = 1852.0 / 3600.0
 EPOCH = datetime(2026, 6, 1, 6, 0, 0, tzinfo=timezone.utc)  # UTC on the wire at t = 0; the same in every run
 LONGEST_LINE = 120
@@ -71,33 +72,52 @@ class NmeaOptions(Strict):
     watchdog_s: float = Field(default=0.5, gt=0, description="without a valid order the actuator goes to zero")
 
 
-class NmeaPeer:
+class Talkers(Generic[T]):
+    """What lines of marine talkers share: sensors by kind, noise by reading, each reading at its own rate."""
+
+    def __init__(self, platform: Platform, name: str, seed: int, readings: Sequence[str]) -> None:
+        """name: driver of the platform file; readings: that have noise of their own."""
+        self.accepted = 0
+        self.rejected: dict[str, int] = {}
+        sensors = [(n, s) for n, s in platform.model.sensors.items() if s.driver == name]
+        self._names = {s.kind: n for n, s in sensors}
+        self._antenna = next((s.position for _, s in sensors if s.kind == "gnss"), (0.0, 0.0, 0.0))
+        self._rng = {k: generator(seed, f"{name}.{k}") for k in readings}
+        self._tasks: list[tuple[Schedule, Callable[[float, Own, World], Iterable[T]]]] = []
+
+    def _every(self, spec: Rate | Compass | None, task: Callable[[float, Own, World], Iterable[T]]) -> None:
+        """A reading at its rate, when there is one."""
+        if spec:
+            self._tasks.append((Schedule(spec.rate_hz), task))
+
+    def _due(self, now: float, world: World) -> tuple[list[T], float]:
+        """What is said now, and when there is more to say [s]."""
+        own, out = world.own, list[T]()
+        for schedule, task in self._tasks:
+            if schedule.due(now):
+                out.extend(task(now, own, world))
+        return out, min((s.next for s, _ in self._tasks), default=math.inf)
+
+
+class NmeaPeer(Talkers[pynmea2.NMEASentence]):
     """One serial line with everything that hangs on it."""
 
     wire = Wire.SERIAL
 
     def __init__(self, platform: Platform, name: str, world: World, actors: Sequence[Actor], seed: int) -> None:
         """name: driver of the platform file; raises BadInputError at the options' line."""
-        self.accepted = 0
-        self.rejected: dict[str, int] = {}
+        super().__init__(platform, name, seed, ("gnss", "compass", "rot", "rsa", "rpm", "log"))
         o = self._o = platform.options(NmeaOptions, "simulation", "peers", name)
-        sensors = [(n, s) for n, s in platform.model.sensors.items() if s.driver == name]
-        self._names = {s.kind: n for n, s in sensors}
-        self._antenna = next((s.position for _, s in sensors if s.kind == "gnss"), (0.0, 0.0, 0.0))
-        self._rng = {k: generator(seed, f"{name}.{k}") for k in ("gnss", "compass", "rot", "rsa", "rpm", "log")}
-        self._tasks: list[tuple[Schedule, Callable[[float, Own, World], list[pynmea2.NMEASentence]]]] = []
         if o.gnss:
             self._gnss_drift = Drift(self._rng["gnss"], o.gnss.drift_m, o.gnss.drift_time, 2)
             self._tasks.append((Schedule(o.gnss.rate_hz, 0.3), self._gnss))
         if o.compass:
             self._compass_drift = Drift(self._rng["compass"], o.compass.drift_deg, o.compass.drift_time)
-            self._tasks.append((Schedule(o.compass.rate_hz), self._compass))
-        for spec, task in (
-            (o.rate_of_turn, self._rate_of_turn), (o.rudder, self._rudder), (o.propeller, self._propeller),
-            (o.log, self._log),
-        ):  # fmt: skip
-            if spec:
-                self._tasks.append((Schedule(spec.rate_hz), task))
+        self._every(o.compass, self._compass)
+        self._every(o.rate_of_turn, self._rate_of_turn)
+        self._every(o.rudder, self._rudder)
+        self._every(o.propeller, self._propeller)
+        self._every(o.log, self._log)
         self._partial = b""
         self._order_t: dict[str, float] = {}
 
@@ -106,13 +126,9 @@ class NmeaPeer:
         for chunk in received:
             self._take(now, chunk.data, world)
         self._watch(now, world)
-        own = world.own
-        out: list[bytes] = []
-        for schedule, task in self._tasks:
-            if schedule.due(now):
-                out.extend(f"{s}\r\n".encode("ascii") for s in task(now, own, world))
-        deadline = min((s.next for s, _ in self._tasks), default=math.inf)
-        return PeerResult((Chunk(b"".join(out)),) if out else (), deadline)
+        sentences, deadline = self._due(now, world)
+        text = "".join(f"{s}\r\n" for s in sentences)
+        return PeerResult((Chunk(text.encode("ascii")),) if text else (), deadline)
 
     # --- orders -------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,10 @@ from pydantic import Field
 
 from giljabi.platform import Platform
 from giljabi.yaml_file import Strict
-from giljabi_sim.noise import Drift, Schedule, generator
+from giljabi_sim.noise import Drift, Schedule
 from giljabi_sim.peers.ais import STATIC_PERIOD
 from giljabi_sim.peers.contract import Chunk, PeerResult, Wire
-from giljabi_sim.peers.nmea import EPOCH, Compass, Gnss, Rate
+from giljabi_sim.peers.nmea import EPOCH, Compass, Gnss, Rate, Talkers
 from giljabi_sim.scenario import Actor
 from giljabi_sim.truth import Other, Own
 
@@ -61,23 +61,15 @@ def _s16(value: float) -> int:
     return max(min(round(value), 32764), -32767)
 
 
-class Nmea2000Peer:
+class Nmea2000Peer(Talkers[Chunk]):
     """All devices of the backbone but ours."""
 
     wire = Wire.CAN
 
     def __init__(self, platform: Platform, name: str, world: World, actors: Sequence[Actor], seed: int) -> None:
         """name: driver of the platform file; raises BadInputError at the options' line."""
-        self.accepted = 0
-        self.rejected: dict[str, int] = {}
+        super().__init__(platform, name, seed, ("gnss", "compass", "rot", "rudder", "engine", "log", "ais"))
         o = self._o = platform.options(Nmea2000Options, "simulation", "peers", name)
-        sensors = [(n, s) for n, s in platform.model.sensors.items() if s.driver == name]
-        self._names = {s.kind: n for n, s in sensors}
-        self._antenna = next((s.position for _, s in sensors if s.kind == "gnss"), (0.0, 0.0, 0.0))
-        self._rng = {
-            k: generator(seed, f"{name}.{k}") for k in ("gnss", "compass", "rot", "rudder", "engine", "log", "ais")
-        }
-        self._tasks: list[tuple[Schedule, Callable[[float, Own, World], Iterable[Chunk]]]] = []
         self._sequence: dict[int, int] = {}
         self._static_t: dict[str, float] = {}
         self._order_t = -math.inf
@@ -87,13 +79,11 @@ class Nmea2000Peer:
             self._place = (math.nan, math.nan, math.nan)
         if o.compass:
             self._compass_drift = Drift(self._rng["compass"], o.compass.drift_deg, o.compass.drift_time)
-            self._tasks.append((Schedule(o.compass.rate_hz), self._compass))
-        for spec, task in (
-            (o.rate_of_turn, self._rate_of_turn), (o.rudder, self._rudder), (o.engine, self._engine),
-            (o.log, self._log),
-        ):  # fmt: skip
-            if spec:
-                self._tasks.append((Schedule(spec.rate_hz), task))
+        self._every(o.compass, self._compass)
+        self._every(o.rate_of_turn, self._rate_of_turn)
+        self._every(o.rudder, self._rudder)
+        self._every(o.engine, self._engine)
+        self._every(o.log, self._log)
         if o.ais:
             self._vessels = [a for a in actors if a.ais]
             self._tasks.append((Schedule(0.4, 0.5), self._ais))
@@ -108,11 +98,8 @@ class Nmea2000Peer:
         if math.isfinite(self._order_t) and now - self._order_t > self._o.watchdog_s:
             world.vehicle.commands["rudder"] = 0.0
             self._order_t = -math.inf
-        own = world.own
-        for schedule, task in self._tasks:
-            if schedule.due(now):
-                out.extend(task(now, own, world))
-        return PeerResult(tuple(out), min((s.next for s, _ in self._tasks), default=math.inf))
+        told, deadline = self._due(now, world)
+        return PeerResult((*out, *told), deadline)
 
     # --- orders -------------------------------------------------------------------------------------
 

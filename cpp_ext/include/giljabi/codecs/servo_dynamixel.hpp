@@ -84,13 +84,13 @@ struct FastPart {
   std::uint16_t size = 0;
 };
 
+constexpr std::size_t kHeader = 7;                  // of a packet, up to and with the length
+constexpr std::size_t kMaxLength = 4 * 253 + 2048;  // value of the length field
+constexpr std::size_t kTwoReplies = 2 * (kHeader + kMaxLength);
+
 // Status packets out of a byte stream in any chunking. Never allocates, never throws.
-class DynamixelParser {
+class DynamixelParser : public LineBuffer<kTwoReplies> {
  public:
-  static constexpr std::size_t kMaxLength = 4 * 253 + 2048;  // value of the length field
-
-  Counts counts;
-
   // Order and sizes of the parts of fast replies from here on. A reply that has begun keeps its order.
   void expect_fast(const FastPart* parts, std::size_t n) noexcept {
     next_size_ = std::min(n, next_.size());
@@ -100,31 +100,15 @@ class DynamixelParser {
   // sink(const Status&): each reply with a right checksum. wrong(): a reply that was there but broken.
   template <class Sink, class Wrong>
   void feed(const std::uint8_t* data, std::size_t size, Sink&& sink, Wrong&& wrong) noexcept {
-    while (size > 0) {
-      const std::size_t n = std::min(size, buffer_.size() - size_);
-      std::memcpy(buffer_.data() + size_, data, n);
-      size_ += n;
-      data += n;
-      size -= n;
-      scan(sink, wrong);
-      std::memmove(buffer_.data(), buffer_.data() + at_, size_ - at_);
-      size_ -= at_;
-      at_ = 0;
-    }
+    fill(data, size, [&] { scan(sink, wrong); });
   }
 
-  // Forgets half a packet: the line was closed.
   void reset() noexcept {
-    if (size_ > 0) {
-      counts.drop(Drop::truncated);
-    }
-    size_ = at_ = 0;
+    forget();
     fast_ = false;
   }
 
  private:
-  static constexpr std::size_t kHeader = 7;  // up to and with the length
-
   // First place in [from, to) where FF FF FD 00 begins; `to` when there is none.
   std::size_t header(std::size_t from, std::size_t to) const noexcept {
     const std::uint8_t* b = buffer_.data();
@@ -175,13 +159,6 @@ class DynamixelParser {
       }
       take(p, length, sink, wrong);
     }
-  }
-
-  template <class Wrong>
-  void refuse(Drop why, std::size_t next, Wrong& wrong) noexcept {
-    counts.drop(why);
-    at_ = next;
-    wrong();
   }
 
   template <class Sink, class Wrong>
@@ -293,9 +270,6 @@ class DynamixelParser {
     return true;
   }
 
-  std::array<std::uint8_t, 2 * (kHeader + kMaxLength)> buffer_{};
-  std::size_t size_ = 0;
-  std::size_t at_ = 0;
   std::array<std::uint8_t, 2 * kMaxData + 8> data_{};
   bool fast_ = false;
   bool sure_ = true;

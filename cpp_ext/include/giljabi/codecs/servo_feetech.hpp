@@ -47,10 +47,8 @@ class FeetechWriter {
 
 // Status packets out of a byte stream in any chunking. Never allocates, never throws. An own packet that
 // comes back looks like a reply, so the caller says what it sent.
-class FeetechParser {
+class FeetechParser : public LineBuffer<1024> {
  public:
-  Counts counts;
-
   // Bytes that an adapter with echo gives back first.
   void sent(const std::uint8_t* data, std::size_t size) noexcept {
     echo_size_ = std::min(size, echo_.size());
@@ -62,24 +60,11 @@ class FeetechParser {
 
   template <class Sink, class Wrong>
   void feed(const std::uint8_t* data, std::size_t size, Sink&& sink, Wrong&& wrong) noexcept {
-    while (size > 0) {
-      const std::size_t n = std::min(size, buffer_.size() - size_);
-      std::memcpy(buffer_.data() + size_, data, n);
-      size_ += n;
-      data += n;
-      size -= n;
-      scan(sink, wrong);
-      std::memmove(buffer_.data(), buffer_.data() + at_, size_ - at_);
-      size_ -= at_;
-      at_ = 0;
-    }
+    fill(data, size, [&] { scan(sink, wrong); });
   }
 
   void reset() noexcept {
-    if (size_ > 0) {
-      counts.drop(Drop::truncated);
-    }
-    size_ = at_ = 0;
+    forget();
     echo_size_ = 0;
   }
 
@@ -117,7 +102,7 @@ class FeetechParser {
       }
       const std::size_t length = p[3];
       if (length < 2 || length - 2 > most_) {
-        refuse(Drop::length, wrong);
+        refuse(Drop::length, at_ + 2, wrong);
         continue;
       }
       const std::size_t total = 4 + length;
@@ -129,7 +114,7 @@ class FeetechParser {
         sum += p[i];
       }
       if ((~sum & 0xFFU) != p[total - 1]) {
-        refuse(Drop::checksum, wrong);
+        refuse(Drop::checksum, at_ + 2, wrong);
         continue;
       }
       at_ += total;
@@ -138,16 +123,6 @@ class FeetechParser {
     }
   }
 
-  template <class Wrong>
-  void refuse(Drop why, Wrong& wrong) noexcept {
-    counts.drop(why);
-    at_ += 2;  // the next header may stand inside
-    wrong();
-  }
-
-  std::array<std::uint8_t, 1024> buffer_{};
-  std::size_t size_ = 0;
-  std::size_t at_ = 0;
   std::array<std::uint8_t, 1024> echo_{};
   std::size_t echo_size_ = 0;
   std::size_t most_ = 253;

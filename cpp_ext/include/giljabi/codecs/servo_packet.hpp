@@ -1,9 +1,11 @@
 // What the two families of serial servos share: instructions, status packets, counts of what was dropped.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace giljabi::codecs::servo {
@@ -85,6 +87,50 @@ class Out {
   std::size_t size_ = 0;
   bool overflow_ = false;
   std::uint8_t spare_ = 0;
+};
+
+// What came and was not read yet, kRoom bytes at most: bytes [at_, size_) of buffer_. Never allocates.
+template <std::size_t kRoom>
+class LineBuffer {
+ public:
+  Counts counts;
+
+ protected:
+  // Takes bytes as they fit; scan() moves at_ on over what it has read.
+  template <class Scan>
+  void fill(const std::uint8_t* data, std::size_t size, Scan&& scan) noexcept {
+    while (size > 0) {
+      const std::size_t n = std::min(size, kRoom - size_);
+      std::memcpy(buffer_.data() + size_, data, n);
+      size_ += n;
+      data += n;
+      size -= n;
+      scan();
+      std::memmove(buffer_.data(), buffer_.data() + at_, size_ - at_);
+      size_ -= at_;
+      at_ = 0;
+    }
+  }
+
+  // Forgets half a packet: the line was closed.
+  void forget() noexcept {
+    if (size_ > 0) {
+      counts.drop(Drop::truncated);
+    }
+    size_ = at_ = 0;
+  }
+
+  // A broken packet; the next one may begin at `next`, inside of it.
+  template <class Wrong>
+  void refuse(Drop why, std::size_t next, Wrong& wrong) noexcept {
+    counts.drop(why);
+    at_ = next;
+    wrong();
+  }
+
+  std::array<std::uint8_t, kRoom> buffer_{};
+  std::size_t size_ = 0;
+  std::size_t at_ = 0;
 };
 
 }  // namespace giljabi::codecs::servo
