@@ -127,7 +127,7 @@ class SerialImu(ABC):
         to_send, deadline = self._configure(now)
         return StepResult(self._samples.take(), to_send, deadline)
 
-    def encode_table(self) -> None:
+    def encode_table(self) -> None:  # noqa: B027
         """It takes no commands."""
 
     def health(self, now: float) -> Mapping[str, str]:

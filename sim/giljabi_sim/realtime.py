@@ -91,7 +91,7 @@ class RealTime:
             if self.lines[name].write(chunks):
                 self._carried[name]["bytes_in"] += sum(len(c.data) for c in chunks)
         self._stall()
-        changed = self._stack.read(now)
+        changed = self._stack.read(now) and not self._final  # what the end of the stack looks like is not the run's
         if now >= self._judge_due and not self._final:
             self._judge_due = now + 1.0 / self.simulation.judge.rate_hz
             stack = self._stack.signals(now, self.simulation.world.own)
@@ -112,7 +112,7 @@ class RealTime:
         row: dict[str, Any] = {"now": now, "t": self.simulation.world.t}
         row |= {"x": own.x, "y": own.y, "yaw": own.yaw, "vx": own.vx, "vy": own.vy, **own.feedback}
         row |= {"outcome": self.simulation.judge.outcome or RUNNING}
-        return row | ({"stack": self._stack.newest} if self._stack.newest else {})
+        return row | ({"stack": self._stack.newest} if self._stack.newest and not self._final else {})
 
     def wait(self, seconds: float) -> None:
         """Until something is there to read, or so long."""
