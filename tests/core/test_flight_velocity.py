@@ -16,6 +16,9 @@ DT = 0.02
 ACCELERATION = ("acceleration_x", "acceleration_y", "acceleration_z")
 
 
+OPTIONS = load_platform("drone").options(FlightVelocityOptions, "steps", "controller")
+
+
 def controller() -> FlightVelocityController:
     return FlightVelocityController(load_platform("drone"))
 
@@ -40,14 +43,13 @@ def commanded(c: FlightVelocityController, t: float, o: Odometry, p: Trajectory)
 
 def test_on_the_path_velocity_and_acceleration_are_the_plans_led_by_their_lags() -> None:
     """A motion that lags by the acceleration's lag would be the plan's own; the plan's rows are 0.1 s apart."""
-    path, c, o = Circle(20.0, 5.0, 10.0), controller(), FlightVelocityOptions()
-    lag = load_platform("drone").options(FlightVelocityOptions, "steps", "controller")
+    path, c, o = Circle(20.0, 5.0, 10.0), controller(), OPTIONS
     t = 2.03
     here = odom(t, *(path.derivative(np.array([t]), k)[0] for k in (0, 1)))
     values = commanded(c, t, here, plan(path, t - 0.05))
     ahead = np.array([t + o.delay_s])
-    v = path.derivative(ahead + lag.lag_s, 1)[0]
-    a = path.derivative(ahead + lag.acceleration_lag_s, 2)[0]
+    v = path.derivative(ahead + o.lag_s, 1)[0]
+    a = path.derivative(ahead + o.acceleration_lag_s, 2)[0]
     assert [values[f"velocity_{x}"] for x in "xyz"] == pytest.approx(v, abs=0.02)
     assert [values[n] for n in ACCELERATION] == pytest.approx(a, abs=0.02)
 
@@ -71,14 +73,14 @@ def test_a_plan_that_ends_is_braked_from_with_the_acceleration_that_fits() -> No
     for i in range(150):
         now = i * DT
         values = commanded(c, now, odom(now, here.position, here.velocity), last)
-        if now > 0.25:
+        if now > OPTIONS.trajectory_timeout_s:
             speeds.append(math.hypot(values["velocity_x"], values["velocity_y"]))
             slowing.append(math.hypot(values["acceleration_x"], values["acceleration_y"]))
             assert values["velocity_y"] * values["acceleration_y"] <= 0.0
-    assert speeds[0] > 3.0
+    assert speeds[0] > 2.5
     assert speeds[-1] == 0.0
     assert slowing[-1] == 0.0
-    braking = FlightVelocityOptions().braking
+    braking = OPTIONS.braking
     assert max(slowing) == pytest.approx(braking)
-    # The velocity that the accelerations add up to is the one that was there.
-    assert sum(slowing) * DT == pytest.approx(4.0, abs=0.2 * braking + DT * braking)
+    # Both end as much early as they take to act: what one falls the other adds up to.
+    assert sum(slowing) * DT == pytest.approx(speeds[0], abs=2.0 * braking * DT)

@@ -109,7 +109,7 @@ class FlightVelocityController:
         along = self._velocity / speed
         left = max(speed - self._o.braking * self._period, 0.0)
         self._velocity = left * along
-        ahead = max(left - self._o.braking * self._o.lag_s, 0.0)
+        ahead = max(left - self._o.braking * (self._o.lag_s + self._o.acceleration_lag_s), 0.0)
         slowing = self._o.braking if left > self._o.braking * self._o.acceleration_lag_s else 0.0
         return ahead * along, -slowing * along
 
