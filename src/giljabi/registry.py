@@ -29,6 +29,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "mappers": {"scan_grid": "giljabi.perception.scan_grid:ScanGridMapper"},
     "planners": {
         "flight_avoid": "giljabi.planning.flight_avoid:FlightAvoidPlanner",
+        "flight_fleet": "giljabi.planning.flight_fleet:FlightFleetPlanner",
         "flight_route": "giljabi.planning.flight_route:FlightRoutePlanner",
         "ocp_route": "giljabi.planning.ocp_route:OcpRoutePlanner",
         "walk_route": "giljabi.planning.walk_route:WalkRoutePlanner",

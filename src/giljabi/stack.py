@@ -16,7 +16,18 @@ from giljabi.registry import build_driver, build_fast_loop, build_step
 from giljabi.safety.guard import build_guard, feedback_slots
 from giljabi.safety.hold import DegradedHold
 from giljabi.safety.supervisor import RATE_HZ, Supervisor, SupervisorInputs
-from giljabi.steps import Controller, Estimator, FastLoop, MapFollower, Mapper, Planner, Tracker, plan_inside
+from giljabi.steps import (
+    Controller,
+    Estimator,
+    FastLoop,
+    FleetMember,
+    MapFollower,
+    Mapper,
+    Planner,
+    Tracker,
+    fleet_name,
+    plan_inside,
+)
 from giljabi.types import (
     ActuatorCommand,
     Detections,
@@ -113,6 +124,8 @@ class Stack:
         self.mapper: Mapper | None = build_step(platform, "mapper") if platform.model.steps.mapper else None
         self.planner: Planner = build_step(platform, "planner")
         plan_inside(self.planner, platform, ())
+        if isinstance(self.planner, FleetMember):
+            self.planner.join(fleet_name(1))
         self.controller: Controller | None = None if self.fast else build_step(platform, "controller")
         self.supervisor = Supervisor(platform)
         self.latest = Latest()

@@ -28,6 +28,7 @@ from giljabi.types import (
 )
 
 if TYPE_CHECKING:
+    from giljabi.fleet.intent import Intent
     from giljabi.missions.course import Course
     from giljabi.missions.executor import Reaction
     from giljabi.platform import Platform
@@ -123,6 +124,25 @@ class MissionPlanner(Planner, Protocol):
 
     def armed(self, armed: bool) -> None:
         """Whether the guard is armed."""
+
+
+@runtime_checkable
+class FleetMember(Protocol):
+    """A planner that agrees with those of other vehicles; optional."""
+
+    def join(self, vehicle: str) -> None:
+        """Its own name among the members; raises BadInputError when it is none."""
+
+    def hear(self, intent: Intent) -> None:
+        """Another vehicle's message."""
+
+    def say(self, now: float) -> Intent | None:
+        """What the others must know, a few times a second; None: nothing yet."""
+
+
+def fleet_name(system_id: int) -> str:
+    """A vehicle's name among the members of a fleet, from its number."""
+    return f"vehicle_{system_id}"
 
 
 @runtime_checkable

@@ -59,6 +59,7 @@ HEARTBEAT = Topic("supervisor/heartbeat", "diagnostic_msgs/DiagnosticStatus", Qo
 STATE = Topic("state", "diagnostic_msgs/DiagnosticStatus", Qos.LATCHED, 5.0, 1.0)
 REPLAY_TURN = Topic("replay/turn", "diagnostic_msgs/DiagnosticStatus", Qos.EVENT)  # recorded time, samples before it
 REPLAY_TAKEN = Topic("replay/taken", "diagnostic_msgs/DiagnosticStatus", Qos.EVENT)  # the estimator's answer
+FLEET_INTENT = Topic("/fleet/intent", "std_msgs/String", Qos.EVENT, 10.0, 1.0)
 DIAGNOSTICS = Topic("/diagnostics", "diagnostic_msgs/DiagnosticArray", Qos.EVENT, 2.0, 3.0)
 
 TOPICS: tuple[Topic, ...] = tuple(v for v in list(globals().values()) if isinstance(v, Topic))

@@ -13,8 +13,8 @@ def test_names_are_unique_and_relative() -> None:
     names = [t.name for t in TOPICS] + [s.name for s in SERVICES]
     assert len(names) == len(set(names))
     for name in names:
-        # Only the diagnostics of the whole graph are absolute.
-        assert re.fullmatch(r"[a-z][a-z_]*(/[a-z][a-z_]*)*", name) or name == "/diagnostics"
+        # Only the diagnostics of the whole graph and what a fleet agrees on are absolute.
+        assert re.fullmatch(r"[a-z][a-z_]*(/[a-z][a-z_]*)*", name) or name in ("/diagnostics", "/fleet/intent")
 
 
 def test_messages_are_standard() -> None:

@@ -47,12 +47,15 @@ def wait(what: str, condition: Callable[[], Any], timeout_s: float = READY_S) ->
 class NodeProcess:
     """`giljabi-process NAME` as a real process."""
 
-    def __init__(self, name: str, domain: int, folder: Path, parameters: Mapping[str, Any]) -> None:
+    def __init__(
+        self, name: str, domain: int, folder: Path, parameters: Mapping[str, Any], namespace: str = ""
+    ) -> None:
         find_nodes(name)
-        file = folder / f"{name}.yaml"
+        file = folder / f"{namespace}{name}.yaml"
         file.write_text(yaml.safe_dump({"/**": {"ros__parameters": dict(parameters)}}))
-        self.log = folder / f"{name}.log"
+        self.log = folder / f"{namespace}{name}.log"
         argv = [sys.executable, "-m", "giljabi.ros.process", name, "--ros-args", "--params-file", str(file)]
+        argv += ["-r", f"__ns:=/{namespace}"] if namespace else []
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(argv, env=environment(domain), stdout=out, stderr=out)
 

@@ -6,16 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from nav_msgs.msg import Path as PathMsg
+from std_msgs.msg import String as StringMsg
 
 from giljabi import topics
+from giljabi.fleet.intent import Intent, from_text, to_text
 from giljabi.mission import Mission
 from giljabi.platform import Platform
 from giljabi.registry import build_step
 from giljabi.ros import convert, convert_map, goals, status
 from giljabi.ros.node import StackNode
 from giljabi.safety.hold import DegradedHold
-from giljabi.steps import MapFollower, Planner, plan_inside
+from giljabi.steps import FleetMember, MapFollower, Planner, fleet_name, plan_inside
 from giljabi.types import Health, MissionPhase, MissionState, Odometry, Route, Tracks
+
+
+def _intent_to_msg(intent: Intent) -> StringMsg:
+    return StringMsg(data=to_text(intent))
 
 
 class PlannerNode(StackNode):
@@ -38,6 +44,8 @@ class PlannerNode(StackNode):
         self.subscribe(topics.TRACKS, convert.tracks_from_msg, self._take_tracks)
         if isinstance(self.planner, MapFollower):
             self.subscribe(topics.MAP, convert_map.map_from_msg, self.planner.set_map)
+        if isinstance(self.planner, FleetMember):
+            self._join(self.planner)
         self.subscribe(topics.HEARTBEAT, status.health_from_msg, self._take_health)
         self.subscribe(topics.ROUTE, lambda msg: msg, self._take_route_msg)
         self.on_mission(self._take_mission)
@@ -45,6 +53,19 @@ class PlannerNode(StackNode):
         self.serve(topics.MISSION_RESUME, self._start)
         self.serve(topics.MISSION_PAUSE, self._pause)
         self.every(platform.model.steps.planner.rate_hz, self._step)
+
+    def _join(self, planner: FleetMember) -> None:
+        """Others hear of this vehicle from when it knows where it is, and it of them at once."""
+        planner.join(fleet_name(int(self.get_parameter("system_id").value)))
+        say = self.publisher(topics.FLEET_INTENT, _intent_to_msg)
+        self.subscribe(topics.FLEET_INTENT, lambda msg: from_text(msg.data), planner.hear)
+
+        def tell(now: float) -> None:
+            intent = planner.say(now)
+            if intent is not None:
+                say(intent)
+
+        self.every(self.row(topics.FLEET_INTENT).rate_hz, tell)
 
     # --- inputs ---
 
@@ -98,7 +119,7 @@ class PlannerNode(StackNode):
         if odom is None or now - odom.t > self.row(topics.ODOM).timeout_s:
             self._mission(MissionState(now, MissionPhase.IDLE, 0.0, 0.0, 0.0, "waiting for odometry"))
             return
-        if self._route is None:
+        if self._route is None and not isinstance(self.planner, FleetMember):  # who stands about is in the way, too
             self._mission(MissionState(now, MissionPhase.IDLE, 0.0, 0.0, 0.0, "waiting for a route"))
             return
         # Old tracks are kept: they are predicted, and an obstacle does not go away because the tracker died.

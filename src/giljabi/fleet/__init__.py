@@ -1,0 +1,1 @@
+"""Several vehicles in the air: who flies where, agreed among them, without a server."""
