@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another value")
     parser.add_argument("--fault", action="append", default=[], metavar="F", help=f"another fault, e.g. '{EXAMPLE}'")
     parser.add_argument("--track", metavar="FILE", help="track CSV instead of the file's")
+    parser.add_argument("--mission", metavar="FILE", help="a mission file instead of the file's way")
     parser.add_argument("--json", metavar="F", help="write the figures as one JSON object; - is standard output")
     parser.add_argument("--video", metavar="F.mp4", help="a film of a walker, rendered off screen")
     parser.add_argument("--out", metavar="DIR", help="write table, bytes and picture of the run")
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     if args.video:
         choose_backend()
         film = check_video(args.video)
-    scenario = load_scenario(args.scenario, args.set, args.track, args.seed, faults=args.fault)
+    scenario = load_scenario(args.scenario, args.set, args.track, args.seed, faults=args.fault, mission=args.mission)
     recorder = FileRecorder(Path(args.out)) if args.out else None
     loop = LockStep(scenario, recorder)
     video = VideoRecorder(film, loop.simulation) if args.video else None

@@ -17,13 +17,14 @@ from giljabi_sim.truth import Body, Own
 from giljabi_sim.world import World
 
 TRUTH_SIGNALS = (
-    "t", "x", "y", "yaw_deg", "speed", "yaw_rate", "cross_track", "max_cross_track", "progress", "distance",
+    "t", "x", "y", "height", "yaw_deg", "speed", "yaw_rate", "cross_track", "max_cross_track", "progress", "distance",
     "min_distance",
     "edge_margin", "min_edge_margin", "path", "outcome",
 )  # fmt: skip
-STACK_SIGNALS = ("armed", "mode", "phase", "position_error", "heading_error_deg")
+STACK_SIGNALS = ("armed", "mode", "phase", "doing", "step", "position_error", "heading_error_deg")
 MOVING = 0.3  # m/s
 STANDSTILL = 0.12  # m/s
+MISSION_RADIUS = 1.5  # m, of the end of a mission
 AT_HEIGHT = 0.3  # m from a route's last height, of a vehicle that flies
 PATIENCE = 15.0  # s at standstill away from the goal until the outcome is `stopped`
 
@@ -97,6 +98,7 @@ class Judge:
     _moving: float = MOVING
     _still: float = STANDSTILL
     _floor: float = 0.0
+    _top: float = 0.0  # m above it, the highest so far
     _lands: list[Any] = field(default_factory=list)
     _fences: list[Any] = field(default_factory=list)
 
@@ -113,9 +115,8 @@ class Judge:
             self._asserts.append(_AssertState(a.name, e, a.by, a.always, a.always))
         own = self.world.own
         spec = m.route or m.goal or m.track
-        assert spec is not None
         default = 2.0 if self.world.route.closed else scenario.platform.model.footprint.length
-        self._radius = spec.arrival_radius or default
+        self._radius = (spec.arrival_radius if spec else MISSION_RADIUS) or default
         self.s = 0.0 if self.world.route.closed else self.world.line.project(own.x, own.y).s
         self._flies = bool(np.any(self.world.route.points[:, 2] != 0.0))
         self._floor = own.z  # where it stood, height 0 of the route
@@ -144,9 +145,11 @@ class Judge:
             self._count += 1
         outcome = self._outcome(t, own, distance, edge)
         self.signals = {
-            "t": t, "x": own.x, "y": own.y, "yaw_deg": math.degrees(own.yaw), "speed": own.speed,
-            "yaw_rate": own.yaw_rate, "cross_track": place.offset, "max_cross_track": self.max_cross_track,
-            "progress": self.s / self.world.line.length, "distance": distance, "min_distance": self.min_distance,
+            "t": t, "x": own.x, "y": own.y, "height": own.z - self._floor,
+            "yaw_deg": math.degrees(own.yaw), "speed": own.speed, "yaw_rate": own.yaw_rate,
+            "cross_track": place.offset, "max_cross_track": self.max_cross_track,
+            "progress": self.s / max(self.world.line.length, 1e-6), "distance": distance,
+            "min_distance": self.min_distance,
             "edge_margin": edge, "min_edge_margin": self.min_edge_margin, "path": self.path, "outcome": outcome,
             **own.feedback, **(stack or {}),
         }  # fmt: skip
@@ -175,6 +178,9 @@ class Judge:
         # A lap is over at the line, however far beside its middle; a goal is a place.
         there = 0.0 if self.world.route.closed else math.hypot(own.x - end[0], own.y - end[1])
         high = abs(own.z - self._floor - self.world.route.points[-1][2]) if self._flies else 0.0
+        self._top = max(self._top, own.z - self._floor)
+        if self._flies and self._top < 0.5 * float(np.max(self.world.route.points[:, 2])):
+            high = math.inf  # it has not been up yet
         if to_go <= self._radius and there <= self._radius and high <= AT_HEIGHT:
             return "arrived"
         if t >= self.world.scenario.model.duration_s - 1e-9:

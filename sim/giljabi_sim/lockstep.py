@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from giljabi.missions.plan import Plan
 from giljabi.stack import Stack
-from giljabi.types import Origin
+from giljabi.types import BadInputError, GiljabiError, Origin
 from giljabi_drivers.can_frames import ERROR, EXTENDED
 from giljabi_drivers.can_state import BusState
 from giljabi_drivers.contract import Received
@@ -97,9 +98,14 @@ class LockStep:
         self.stack = self._build_stack()
         o = scenario.model.origin
         self.stack.estimator.origin = Origin(o.lat_deg, o.lon_deg, o.alt_m)
-        self.stack.set_route(self.simulation.world.route)
+        if scenario.plan is not None:
+            self.stack.load_mission(scenario.plan)
+        else:
+            self.stack.set_route(self.simulation.world.route)
         self.stack.set_fences(self.simulation.fences)
         self._recorders: tuple[Recorder, ...] = () if recorder is None else (recorder,)
+        self._actions = deque(self.simulation.actions)
+        self.answers: list[tuple[float, str, str]] = []  # of actions: s, what was asked for, in words
         self._rate = max(self.stack.base_rate_hz, 20.0)
         self._to_stack, self._to_devices = _Wires(latency), _Wires(latency)
         self._plugs = {name: _Plug() for name, peer in self.simulation.peers.items() if peer.wire is not Wire.CAN}
@@ -140,6 +146,7 @@ class LockStep:
         stack.runaway = simulation.world.faults.runaway
         self._outwards(now, stack.step(now, received))
         self._arm(now)
+        self._act()
         for recorder in self._recorders:
             recorder.tick(now, simulation, stack)
 
@@ -206,12 +213,31 @@ class LockStep:
             self._armed_once = True
             self.stack.start()
 
+    def _act(self) -> None:
+        """What people ask of the mission on the way."""
+        while self._actions and self.simulation.world.t >= self._actions[0]["at"] and self._armed_once:
+            action = self._actions.popleft()
+            try:
+                if action["do"] == "load":
+                    words = self.stack.load_mission(Plan.model_validate(action["plan"]))
+                else:
+                    words = self.stack.ask(action["do"], action["step"])
+                refused = False
+            except BadInputError as e:
+                words, refused = str(e), True
+            self.answers.append((self.simulation.world.t, action["do"], words))
+            if refused != action["refused"]:
+                answer = f"'{action['do']}' was {'refused' if refused else 'done'}: {words}"
+                raise GiljabiError(f"{self.scenario.name}: at {action['at']:g} s {answer}")
+
     def _signals(self, now: float) -> Mapping[str, Value]:
         state, latest, own = self.stack.state(now), self.stack.latest, self.simulation.world.own
         out: dict[str, Value] = {
             "armed": state.armed,
             "mode": state.mode,
             "phase": latest.mission.phase.value if latest.mission else "",
+            "doing": latest.mission.note if latest.mission else "",
+            "step": float(latest.mission.step) if latest.mission else 0.0,
             "position_error": math.inf,
             "heading_error_deg": math.inf,
         }

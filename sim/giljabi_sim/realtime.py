@@ -194,6 +194,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--scenario", required=True, metavar="F", help="scenario file or name")
     parser.add_argument("--platform", metavar="P", help="instead of the scenario's platform")
     parser.add_argument("--track", metavar="F", help="instead of the scenario's track")
+    parser.add_argument("--mission", metavar="F", help="a mission file instead of the scenario's way")
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the scenario's seed")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another value in the scenario")
     parser.add_argument("--fault", action="append", default=[], metavar="F", help=f"another fault, e.g. '{EXAMPLE}'")
@@ -215,7 +216,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     _die_with_parent()
     try:
         args = _arguments(argv)
-        scenario = load_scenario(args.scenario, args.set, args.track, args.seed, args.platform, faults=args.fault)
+        given, overrides = args.mission, args.set
+        scenario = load_scenario(
+            args.scenario, overrides, args.track, args.seed, args.platform, faults=args.fault, mission=given
+        )
         shell = RealTime(Simulation(scenario), args.run_dir, args.truth)
     except GiljabiError as e:
         print(str(e).replace("\n", " "), file=sys.stderr)

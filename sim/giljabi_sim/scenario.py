@@ -12,8 +12,12 @@ import yaml
 from pydantic import Field, field_validator, model_validator
 
 from giljabi.fence import Fence, FenceModel
+from giljabi.missions.course import course_from
+from giljabi.missions.files import read_plan
+from giljabi.missions.plan import Plan
 from giljabi.platform import Platform, find_platform, load_platform, share_dir
 from giljabi.types import BadInputError
+from giljabi.types import Origin as MapOrigin
 from giljabi.yaml_file import Key, Strict, YamlFile
 from giljabi_sim.expressions import Expression
 from giljabi_sim.fault_spec import Fault, parse_fault
@@ -67,6 +71,24 @@ class TrackSpec(Strict):
     use: float = Field(default=0.7, gt=0, le=1, description="share of the platform's acceleration limits")
     start_s: float = Field(default=0.0, ge=0, description="m along the centre line where the vehicle stands")
     arrival_radius: float | None = Field(default=None, gt=0)
+
+
+class Action(Strict):
+    """What a person asks of the mission, at a time of the scenario's clock."""
+
+    at: float = Field(ge=0, description="s")
+    do: Literal["start", "pause", "resume", "skip", "return", "land", "load"]
+    step: int | None = Field(default=None, ge=1, description="skip: to this step; default: the next one")
+    file: str | None = Field(default=None, description="load: a mission file, found as `mission` is")
+    refused: bool = Field(default=False, description="the answer must be no")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Action:
+        if (self.do == "load") != (self.file is not None):
+            raise ValueError("load has a file, nothing else has")
+        if self.step is not None and self.do != "skip":
+            raise ValueError(f"{self.do} takes no step")
+        return self
 
 
 class Obstacle(Strict):
@@ -216,6 +238,8 @@ class ScenarioModel(Strict):
     route: RouteSpec | None = None
     goal: GoalSpec | None = None
     track: TrackSpec | None = None
+    mission: str | None = Field(default=None, description="mission file: beside the scenario, or in config/missions")
+    actions: list[Action] = Field(default_factory=list, description="what people ask of the mission on the way")
     world: World = Field(default_factory=World)
     actors: list[Actor] = Field(default_factory=list)
     faults: list[Fault] = Field(default_factory=list)
@@ -223,9 +247,10 @@ class ScenarioModel(Strict):
 
     @model_validator(mode="after")
     def _one_way(self) -> ScenarioModel:
-        given = [n for n in ("route", "goal", "track") if getattr(self, n) is not None]
+        given = [n for n in ("route", "goal", "track", "mission") if getattr(self, n) is not None]
         if len(given) != 1:
-            raise ValueError(f"{' and '.join(given) or 'nothing'} given; one of route, goal and track is expected")
+            what = " and ".join(given) or "nothing"
+            raise ValueError(f"{what} given; one of route, goal, track and mission is expected")
         names = [a.name for a in self.actors]
         if len(set(names)) != len(names):
             raise ValueError("two actors have the same name")
@@ -239,6 +264,31 @@ class Scenario:
         self.file = file
         self.model = model
         self.platform = platform
+        self.plan: Plan | None = None
+        self.loads: dict[int, Plan] = {}  # missions of the actions that load one
+        self._fences: tuple[Fence, ...] = ()
+        self._read_missions()
+
+    def _read_missions(self) -> None:
+        """Reads the mission files that it names; raises BadInputError, with their own lines."""
+        m = self.model
+        if m.mission is not None:
+            self.plan = read_plan(self._mission_file(m.mission, ("mission",)))
+            o = m.origin
+            course = course_from(self.plan, MapOrigin(o.lat_deg, o.lon_deg, o.alt_m))
+            self._fences = course.fences
+        for i, action in enumerate(m.actions):
+            if action.file is not None:
+                self.loads[i] = read_plan(self._mission_file(action.file, ("actions", i, "file")))
+
+    def _mission_file(self, name: str, key: Key) -> Path:
+        places = [self.file.path.parent / name, share_dir() / "config" / "missions" / name]
+        found = next((p for p in places if p.is_file()), None)
+        if found is None:
+            raise self.error(
+                key, f"no mission file '{name}'; one beside the scenario or in config/missions is expected"
+            )
+        return found
 
     @property
     def name(self) -> str:
@@ -250,7 +300,7 @@ class Scenario:
         """Those of the mission, not the platform's own."""
         world = self.model.world
         drawn = [Fence(tuple(p.points)) for p in world.polygons if p.kind == "fence"]
-        return (*drawn, *(f.fence() for f in world.fences))
+        return (*drawn, *(f.fence() for f in world.fences), *self._fences)
 
     def error(self, key: Key, what: str) -> BadInputError:
         """An error at the line of a key path."""
@@ -280,8 +330,11 @@ def load_scenario(
     platform: str | None = None,
     *,
     faults: Sequence[str] = (),
+    mission: str | None = None,
 ) -> Scenario:
     """Reads and validates; overrides are `key.path=value`, faults `key=value ...` beside the file's own.
+
+    mission: a mission file in place of the scenario's way; asserts are about that way, and go with it.
 
     Raises BadInputError with file:line.
     """
@@ -290,6 +343,8 @@ def load_scenario(
         _override(file, text)
     if track is not None:
         _replace_track(file, track, any(text.partition("=")[0].strip() == "duration_s" for text in overrides))
+    if mission is not None:
+        _replace_way(file, mission)
     if seed is not None:
         file.data["seed"] = seed
     if platform is not None:
@@ -304,6 +359,17 @@ def load_scenario(
     except BadInputError as e:
         raise file.error(("platform",), str(e)) from None
     return Scenario(file, model, load_platform(found))
+
+
+def _replace_way(file: YamlFile, mission: str) -> None:
+    """--mission: the world of the file about another mission, with time enough and its own origin of map."""
+    plan = read_plan(Path(mission))
+    for key in ("route", "goal", "track", "asserts", "actions", "start"):
+        file.data.pop(key, None)
+    place = plan.home or next((i for i in plan.items if i.lat_deg is not None), None)
+    if place is not None and place.lat_deg is not None and place.lon_deg is not None:
+        file.data["origin"] = {"lat_deg": place.lat_deg, "lon_deg": place.lon_deg}
+    file.data |= {"mission": str(Path(mission).resolve()), "duration_s": 36000.0}
 
 
 def _add_fault(file: YamlFile, text: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from giljabi.fence import Fence
+from giljabi.missions.files import plain
 from giljabi_sim.faults import check_wires
 from giljabi_sim.judge import Judge
 from giljabi_sim.peers import build_peers
@@ -57,11 +58,24 @@ class Simulation:
         """Where the mission lets the vehicle be."""
         return self.scenario.fences
 
+    @property
+    def actions(self) -> list[dict[str, Any]]:
+        """What people ask of the mission on the way: at, do, step, plan; by time."""
+        out = []
+        for i, a in enumerate(self.scenario.model.actions):
+            plan = plain(self.scenario.loads[i]) if i in self.scenario.loads else None
+            out.append({"at": a.at, "do": a.do, "step": a.step, "plan": plan, "refused": a.refused})
+        return sorted(out, key=lambda a: float(a["at"]))
+
     def mission(self) -> dict[str, Any]:
         """What the stack may know of the scenario: origin, route and fences; infinite widths are null."""
         o, r = self.scenario.model.origin, self.world.route
+        origin = {"lat_deg": o.lat_deg, "lon_deg": o.lon_deg, "alt_m": o.alt_m}
+        if self.scenario.plan is not None:
+            return {"origin": origin, "plan": plain(self.scenario.plan), "actions": self.actions}
         return {
-            "origin": {"lat_deg": o.lat_deg, "lon_deg": o.lon_deg, "alt_m": o.alt_m},
+            "origin": origin,
+            "actions": self.actions,
             "route": {
                 "points": r.points.tolist(),
                 "speed": r.speed.tolist(),

@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 
-from giljabi.types import BadInputError, Route
+from giljabi.missions.course import course_from
+from giljabi.missions.legs import drawn
+from giljabi.types import BadInputError, Origin, Route
 from giljabi_sim.actors import ActorMotion
 from giljabi_sim.dryden import Dryden
 from giljabi_sim.faults import build_faults
@@ -103,6 +105,8 @@ def _obstacle(o: Obstacle) -> Body:
 def build_route(scenario: Scenario) -> tuple[Route, Start]:
     """Route in the scenario's map frame and the start pose; raises BadInputError with file:line."""
     m = scenario.model
+    if scenario.plan is not None:
+        return _mission_route(scenario)
     if m.track is not None:
         track = _track(scenario)
         route = lap_route(track, scenario.platform.model.limits, m.track.speed_max, m.track.use)
@@ -138,6 +142,15 @@ def build_route(scenario: Scenario) -> tuple[Route, Start]:
         ),
         start,
     )
+
+
+def _mission_route(scenario: Scenario) -> tuple[Route, Start]:
+    """The way of a mission as its file says it, from where the vehicle stands; raises BadInputError."""
+    m, plan = scenario.model, scenario.plan
+    assert plan is not None
+    start = m.start or Start()
+    course = course_from(plan, Origin(m.origin.lat_deg, m.origin.lon_deg, m.origin.alt_m))
+    return drawn(course, np.array([start.x, start.y, 0.0])), start
 
 
 def _widths(half: HalfWidth | None) -> tuple[float, float]:

@@ -42,7 +42,10 @@ COMMANDS: dict[str, Entry] = {
     "hil": Entry("giljabi_sim.hil", "run a scenario over real bytes with faults on the wire; JUnit and a report"),
     "check": Entry("giljabi.safety.check", "say what a platform still lacks before it can be armed"),
     "decode": Entry("giljabi_drivers.decode", "print what recorded or live NMEA, AIS or CAN bytes say, as JSON lines"),
-    "mission": Entry("giljabi.missions.command", "convert, check and show mission files: .plan, GeoJSON, YAML"),
+    "mission": Entry(
+        "giljabi.missions.command",
+        "mission files (.plan, GeoJSON, YAML): convert, check, show; load, start, pause … a stack that runs",
+    ),
     "servo": Entry("giljabi_drivers.servo_command", "find, look at and set up serial servos"),
     "build-model": Entry("giljabi.build_model", "build a solver model from a C++ struct of one's own"),
     "replay": Entry("giljabi.replay", "push recorded bytes through drivers and estimator"),

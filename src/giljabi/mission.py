@@ -1,4 +1,4 @@
-"""Mission files: the origin of map, the route and fences, and nothing else of a scenario (JSON or YAML)."""
+"""What a run tells its nodes: origin of map, a route or a mission, fences, what people will ask (JSON or YAML)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from giljabi.fence import Fence, FenceModel
+from giljabi.missions.plan import Plan
 from giljabi.types import Origin, Route
 from giljabi.yaml_file import Strict, YamlFile
 
@@ -34,12 +35,24 @@ class RouteModel(Strict):
     closed: bool = False
 
 
+class ActionModel(Strict):
+    """What a person asks of the mission at a time since its start [s]; a conductor does it."""
+
+    at: float = Field(ge=0)
+    do: str
+    step: int | None = None
+    plan: Plan | None = None
+    refused: bool = False
+
+
 class MissionModel(Strict):
     """The whole file."""
 
     origin: OriginModel | None = None
     route: RouteModel | None = None
     fences: list[FenceModel] = Field(default_factory=list)
+    plan: Plan | None = None  # in place of a route
+    actions: list[ActionModel] = Field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,8 @@ class Mission:
     origin: Origin | None
     route: Route | None
     fences: tuple[Fence, ...] = ()
+    plan: Plan | None = None  # in place of a route; its fences are its own
+    actions: tuple[ActionModel, ...] = ()
 
 
 def load_mission(path: Path) -> Mission:
@@ -66,7 +81,7 @@ def load_mission(path: Path) -> Mission:
                 )
         width = np.array([[math.inf if v is None else v for v in pair] for pair in r.half_width])
         route = Route(np.array(r.points), np.array(r.speed), width, r.closed)
-    return Mission(origin, route, tuple(f.fence() for f in model.fences))
+    return Mission(origin, route, tuple(f.fence() for f in model.fences), model.plan, tuple(model.actions))
 
 
 def save_mission(path: Path, mission: Mission) -> None:

@@ -139,6 +139,7 @@ class RunSpec:
     simulated: bool = True
     scenario: Path | None = None
     track: Path | None = None
+    mission: Path | None = None
     devices: Mapping[str, str] = field(default_factory=dict)  # driver name: URL, before those of the platform file
     system_id: int = 1
     namespace: str = ""
@@ -165,7 +166,7 @@ class RunSpec:
             **replay,
             "replayed": self.replayed,
             "platform_file": str(self.platform_file),
-            "mission_file": str(self.mission_file) if self.scenario else "",
+            "mission_file": str(self.mission_file) if self.scenario or self.mission else "",
             "devices_file": str(self.run_dir / "devices.json") if self.simulated else "",
             "stalls_file": str(self.run_dir / "stalls.json") if self.simulated else "",
             "told_file": str(self.told_file) if self.judged else "",
@@ -179,6 +180,6 @@ class RunSpec:
         if process.nodes:
             return [process.name]
         out = ["--platform", str(self.platform_file), "--run-dir", str(self.run_dir)]
-        for name, path in (("--scenario", self.scenario), ("--track", self.track)):
+        for name, path in (("--scenario", self.scenario), ("--track", self.track), ("--mission", self.mission)):
             out += [name, str(path)] if path else []
         return [*out, *self.simulator]

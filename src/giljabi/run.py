@@ -19,6 +19,7 @@ import yaml
 
 from giljabi.children import Child, Children, exit_words
 from giljabi.clock import OFFSET_ENV, make_offset_ns
+from giljabi.missions.files import plain, read_plan
 from giljabi.nodes import MODULES, ProcessSpec, RunSpec, processes
 from giljabi.platform import Platform, find_platform, load_platform, share_dir
 from giljabi.ros_env import ros_environment
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("platform", metavar="P", help="a platform's name (config/platforms) or file")
     add("--scenario", metavar="F", help="scenario file; default: the platform file's")
     add("--track", metavar="F", help="track file (CSV) whose lap replaces the scenario's route")
+    add("--mission", metavar="FILE", help="fly this mission (.plan, .geojson, .yaml) instead of the scenario's way")
     add("--hardware", action="store_true", help="use the platform file's devices; default: simulated ones")
     add("--device", metavar="NAME=URL", action="append", default=[], help="another device for driver NAME; repeatable")
     add("--until-done", action="store_true", help="end when the goal is reached; exit code 1 when it is not")
@@ -69,7 +71,11 @@ def run(args: argparse.Namespace) -> int:
     track = _file("--track", args.track) if args.track else None
     if track is not None and args.hardware:
         raise BadInputError("--track goes with a simulated run; give a scenario with a route to --hardware")
-    timeout = _timeout(args, scenario, track)
+    mission = _file("--mission", args.mission) if args.mission else None
+    plan = read_plan(mission) if mission is not None else None
+    if mission is not None and track is not None:
+        raise BadInputError("--mission and --track are given; one of them is expected")
+    timeout = _timeout(args, scenario, track, mission)
     with_page = not args.no_page and find_spec("giljabi.ros.page") is not None
     out = sys.stderr if args.json == "-" else sys.stdout
     where = RunDir(platform.name)
@@ -79,16 +85,19 @@ def run(args: argparse.Namespace) -> int:
         simulated=not args.hardware,
         scenario=scenario,
         track=track,
+        mission=mission,
         devices=devices,
         page_port=PAGE_PORT,
     )
-    if args.hardware and scenario is not None:
+    if args.hardware and plan is not None:
+        spec.mission_file.write_text(json.dumps({"plan": plain(plan)}), encoding="utf-8")
+    elif args.hardware and scenario is not None:
         from giljabi_sim.scenario import load_scenario
         from giljabi_sim.simulation import Simulation
 
         # Only origin, route and fences: the rest of a scenario is about the simulated world.
-        mission = Simulation(load_scenario(str(scenario), platform=str(spec.platform_file))).mission()
-        spec.mission_file.write_text(json.dumps(mission), encoding="utf-8")
+        told = Simulation(load_scenario(str(scenario), platform=str(spec.platform_file))).mission()
+        spec.mission_file.write_text(json.dumps(told), encoding="utf-8")
     stage = Stage(spec, where, platform.name, bool(args.until_done), timeout, out)
     try:
         code = stage.play(processes(spec.simulated, with_page, fast_loop=platform.model.fast_loop is not None))
@@ -99,10 +108,12 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def _timeout(args: argparse.Namespace, scenario: Path | None, track: Path | None) -> float:
+def _timeout(args: argparse.Namespace, scenario: Path | None, track: Path | None, mission: Path | None = None) -> float:
     """Seconds until `run` gives up: as asked, else longer than the scenario lasts, else never."""
     if args.timeout is not None or not args.until_done:
         return math.inf if args.timeout is None else float(args.timeout)
+    if mission is not None:
+        return math.inf  # as long as it takes
     if scenario is None or args.hardware:
         return UNTIL_DONE_TIMEOUT_S
     from giljabi_sim.scenario import load_scenario
@@ -263,7 +274,8 @@ class Stage:
         self.signals += 1
 
     def _open(self) -> None:
-        kind = f"simulated, {self.spec.scenario.name}" if self.spec.simulated and self.spec.scenario else "hardware"
+        way = self.spec.mission or self.spec.scenario
+        kind = f"simulated, {way.name if way else ''}" if self.spec.simulated and self.spec.scenario else "hardware"
         self._say(f"{self.name}: {kind}; ROS_DOMAIN_ID={self.where.domain}; logs in {self.where.log_dir}")
         self._phase("starting")
 

@@ -79,6 +79,7 @@ class RunDir:
         except OSError as e:
             raise BadInputError(f"{e.filename}: {e.strerror}; a writable folder is expected") from None
         self.domain = self._take_domain(base) if own_domain else -1
+        (self.path / "domain").write_text(str(self.domain), encoding="ascii")
 
     @staticmethod
     def _sweep(base: Path) -> None:
@@ -130,6 +131,28 @@ class RunDir:
         shutil.rmtree(self.path, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.path.parent.rmdir()  # when this was the last run
+
+
+def running_domain() -> int | None:
+    """The DDS domain of this user's stack: ROS_DOMAIN_ID, else that of the one run there is; None: there is none.
+
+    Raises BadInputError when there are several.
+    """
+    asked = os.environ.get(DOMAIN_ENV)
+    if asked:
+        return int(asked) if asked.isdigit() else None
+    found = {}
+    for path in base_dir().glob("*/domain"):
+        lock = _try_lock(path.parent / "lock") if (path.parent / "lock").is_file() else None
+        if lock is not None:  # nobody holds it: a run that was killed
+            lock.close()
+            continue
+        with contextlib.suppress(OSError, ValueError):
+            found[path.parent.name] = int(path.read_text(encoding="ascii"))
+    if len(found) > 1:
+        runs = ", ".join(f"{name} ({domain})" for name, domain in sorted(found.items()))
+        raise BadInputError(f"several runs: {runs}; set {DOMAIN_ENV} to the number of one")
+    return next(iter(found.values()), None)
 
 
 def _udp_ports() -> set[int]:

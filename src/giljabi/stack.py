@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from giljabi.fence import FenceLike, as_fences
+from giljabi.missions.desk import Desk
+from giljabi.missions.plan import Plan
 from giljabi.platform import Platform
 from giljabi.registry import build_driver, build_fast_loop, build_step
 from giljabi.safety.guard import build_guard, feedback_slots
@@ -126,6 +128,7 @@ class Stack:
         plan_inside(self.planner, platform, ())
         if isinstance(self.planner, FleetMember):
             self.planner.join(fleet_name(1))
+        self.desk = Desk(self.planner)
         self.controller: Controller | None = None if self.fast else build_step(platform, "controller")
         self.supervisor = Supervisor(platform)
         self.latest = Latest()
@@ -152,7 +155,21 @@ class Stack:
 
     def set_route(self, route: Route) -> None:
         """Hands the planner its route."""
-        self.planner.set_route(route)
+        self.desk.set_route(route)
+
+    def load_mission(self, plan: Plan) -> str:
+        """Hands the planner a mission, and guard and planner its fences; says where it goes on, or BadInputError."""
+        self.desk.origin = self.estimator.origin
+        before = self.desk.fences
+        words = self.desk.load_plan(plan)
+        if self.desk.fences != before:
+            self.set_fences(self.desk.fences)
+        return words
+
+    def ask(self, what: str, step: int | None = None) -> str:
+        """What a person asks of the mission: start, pause, resume, skip, return, land. Raises BadInputError."""
+        self._hold.forget()
+        return self.desk.ask(what, step)
 
     def set_fences(self, fences: Sequence[FenceLike]) -> None:
         """Hands guard and planner the mission's fences; the platform's own hold beside them."""
@@ -277,6 +294,7 @@ class Stack:
     def _plan(self, now: float) -> None:
         if self.latest.odom is None or not self._due("planner", now):
             return
+        self.desk.take_armed(self.guard.state(now).armed)
         result = self.planner.step(now, self.latest.odom, self.latest.tracks)
         self.latest.trajectory, self.latest.mission = result.trajectory, result.mission
         if self.fast is not None:

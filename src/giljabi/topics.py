@@ -55,6 +55,8 @@ TRAJECTORY = Topic("trajectory", "trajectory_msgs/MultiDOFJointTrajectory", Qos.
 ACTUATOR_COMMANDS = Topic("actuator_commands", "sensor_msgs/JointState", Qos.STREAM, 50.0, 0.2)
 AUTO, MANUAL, WIRE = "auto", "manual", "wire"  # actuator_commands/<source>; wire: what the guard sent last
 MISSION_STATE = Topic("mission/state", "diagnostic_msgs/DiagnosticStatus", Qos.LATCHED, 2.0, 2.0)
+MISSION_PLAN = Topic("mission/plan", "std_msgs/String", Qos.LATCHED)  # the mission in force, YAML; empty: a route is
+OPERATOR = Topic("operator/heartbeat", "std_msgs/Header", Qos.STREAM, 1.0, 3.0)  # a person sees what happens
 HEARTBEAT = Topic("supervisor/heartbeat", "diagnostic_msgs/DiagnosticStatus", Qos.STREAM, 10.0, 0.5)
 STATE = Topic("state", "diagnostic_msgs/DiagnosticStatus", Qos.LATCHED, 5.0, 1.0)
 REPLAY_TURN = Topic("replay/turn", "diagnostic_msgs/DiagnosticStatus", Qos.EVENT)  # recorded time, samples before it
@@ -79,5 +81,11 @@ RELEASE = Service("release", "std_srvs/Trigger")  # the person at the joystick g
 MISSION_START = Service("mission/start", "std_srvs/Trigger")
 MISSION_PAUSE = Service("mission/pause", "std_srvs/Trigger")
 MISSION_RESUME = Service("mission/resume", "std_srvs/Trigger")
+MISSION_SKIP = Service("mission/skip", "std_srvs/Trigger")  # to the next step
+MISSION_RETURN = Service("mission/return", "std_srvs/Trigger")
+MISSION_LAND = Service("mission/land", "std_srvs/Trigger")
+# One parameter each: `mission`, a text in any of the formats; `step`, counted from 1. The result says why not.
+MISSION_LOAD = Service("mission/load", "rcl_interfaces/SetParameters")
+MISSION_SKIP_TO = Service("mission/skip_to", "rcl_interfaces/SetParameters")
 
 SERVICES: tuple[Service, ...] = tuple(v for v in list(globals().values()) if isinstance(v, Service))

@@ -360,6 +360,7 @@ class MissionState:
     distance_to_go: float  # m
     cross_track: float  # m, positive to the left of the route
     note: str = ""  # what the planner is doing: following, avoiding track 12, stopping because ...
+    step: int = 0  # of a mission, counted from 1; 0: there are no steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def test_platforms_name_a_scenario_that_exists(root: Path) -> None:
         ("kind: vessel", "kind: submarine", 8, "vessel"),
         ("{kind: straight}", "{kind: dance}", 12, "parked"),
         ("platform: ship", "platform: shipp", 1, "known platforms are"),
-        ("route: {points: [[0, 0], [100, 0]], speed: 3}", "seed: 3", 1, "route, goal and track"),
+        ("route: {points: [[0, 0], [100, 0]], speed: 3}", "seed: 3", 1, "route, goal, track and mission"),
     ],
 )
 def test_bad_files_say_where_and_what(tmp_path: Path, old: str, new: str, line: int, words: str) -> None:

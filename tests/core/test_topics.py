@@ -20,7 +20,7 @@ def test_names_are_unique_and_relative() -> None:
 def test_messages_are_standard() -> None:
     standard = {
         "sensor_msgs", "geometry_msgs", "nav_msgs", "trajectory_msgs", "diagnostic_msgs", "std_msgs", "std_srvs",
-        "tf2_msgs",
+        "rcl_interfaces", "tf2_msgs",
     }  # fmt: skip
     for kind in [t.message for t in TOPICS] + [s.type for s in SERVICES]:
         package, _, name = kind.partition("/")

@@ -1,16 +1,20 @@
-"""`giljabi mission convert|check|show`."""
+"""`giljabi mission`: convert, check and show mission files; hand one to a running stack, and speak to it."""
 
 from __future__ import annotations
 
 import argparse
 import math
+import sys
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from giljabi.frames import LocalFrame
 from giljabi.missions.energy import Craft, check_range
-from giljabi.missions.files import Plan, read_plan, write_plan
+from giljabi.missions.files import Plan, plan_text, read_plan, write_plan
+from giljabi.rundir import running_domain
 from giljabi.types import Array, BadInputError, Origin
 
 EXAMPLE = "example: giljabi mission convert field.plan field.yaml"
@@ -19,7 +23,8 @@ EXAMPLE = "example: giljabi mission convert field.plan field.yaml"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `giljabi mission`."""
     parser.epilog = EXAMPLE
-    sub = parser.add_subparsers(dest="what", required=True, metavar="convert|check|show")
+    sub = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    _add_live(sub)
     convert = sub.add_parser("convert", help="between .plan, .geojson and .yaml", epilog=EXAMPLE)
     convert.add_argument("file", type=Path, metavar="FILE")
     convert.add_argument("out", type=Path, metavar="OUT")
@@ -39,8 +44,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--wind-from", type=float, default=0.0, metavar="DEG", help="compass direction it comes from")
 
 
+def _add_live(sub: Any) -> None:
+    """What is asked of a running stack."""
+    live = {
+        "load": "hand a mission to the running stack; goes on where nothing has changed",
+        "start": "begin the mission", "pause": "stop on the way", "resume": "go on",
+        "skip": "go to the next step, or to step N", "return": "come home, or to the nearest rally point",
+        "land": "land where it is",
+    }  # fmt: skip
+    for name, words in live.items():
+        example = {"load": " field.plan", "skip": " 4"}.get(name, "")
+        one = sub.add_parser(name, help=words, epilog=f"example: giljabi mission {name}{example}")
+        if name == "load":
+            one.add_argument("file", type=Path, metavar="FILE")
+        if name == "skip":
+            one.add_argument("step", type=int, nargs="?", metavar="N", help="counted from 1")
+        one.add_argument("--namespace", default="", metavar="NS", help="of the vehicle")
+
+
+def _live(args: argparse.Namespace) -> int:
+    """Asks the planner; 0, or 1 when it refuses."""
+    value: str | int | None = getattr(args, "step", None)
+    if args.what == "load":
+        value = plan_text(read_plan(args.file))
+    if find_spec("rclpy") is None:
+        raise BadInputError("ROS 2 cannot be imported; pip install 'giljabi[ros]' or source a ROS 2 installation")
+    from giljabi.ros.mission_client import ask
+
+    done, words = ask(args.what, value, args.namespace, running_domain())
+    print(words, file=sys.stdout if done else sys.stderr)
+    return 0 if done else 1
+
+
 def run(args: argparse.Namespace) -> int:
-    """0; 1 when the mission does not get home."""
+    """0; 1 when the mission does not get home, or the stack refuses."""
+    if args.what not in ("convert", "show", "check"):
+        return _live(args)
     plan = read_plan(args.file)
     if args.what == "convert":
         write_plan(args.out, plan)

@@ -243,6 +243,11 @@ class Executor:
         """What holds at the end of the present leg."""
         return None if self._leg is None else self._leg.holds
 
+    @property
+    def lands(self) -> bool:
+        """Whether the present leg ends on the ground."""
+        return self._leg is not None and self._leg.ground
+
     def way_left(self, place: Array) -> tuple[Array, float]:
         """Points (n, 3) [m map] from a place to the mission's end, and the time of holding [s]."""
         assert self.course is not None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from giljabi.missions.course import Course, Step
-from giljabi.types import Array
+from giljabi.types import Array, Route
 
 GROUND = 0.6  # m above home that counts as standing on it
 SAME = 0.05  # m between points that are one
@@ -131,6 +131,20 @@ def homeward(place: Array, homing: Homing, speed: float) -> Leg:
 def downward(place: Array, home: Array, speed: float) -> Leg:
     """The leg of a landing where it is."""
     return _leg(place, [Point(np.array([*place[:2], home[2]]), speed, 0, 0, True)], None, True, 0.0)
+
+
+def drawn(course: Course, start: Array) -> Route:
+    """A mission from a place (3,) on the ground as a route, for maps and judges."""
+    points = [np.array(start, dtype=np.float64)]
+    speed = [course.speed]
+    for p in ahead(course, 0, 0, points[0], Homing(points[0], course.rally, 0.0)):
+        if float(np.hypot(*(p.p - points[-1])[:2])) > 0.1 or len(points) < 2:
+            points.append(p.p)
+            speed.append(p.speed)
+        else:
+            points[-1] = p.p
+    n = len(points)
+    return Route(np.array(points), np.array(speed), np.full((n, 2), np.inf))
 
 
 def _leg(place: Array, mine: list[Point], holds: Step | None, ground: bool, left: float) -> Leg:

@@ -166,13 +166,13 @@ class FlightRoutePlanner:
         beside = float(np.linalg.norm(odom.position - line.position[int(np.searchsorted(line.s, self._s))]))
         to_go = line.length - self._s + mission.left_beyond
         aligned = self._turn(odom, line, dt)
-        if self._at_end(line) and self._there(odom, line):
+        if (self._at_end(line) and self._there(odom, line)) or self._down(line):
             mission.rests(dt, aligned)
         note = self._note(float(np.linalg.norm(odom.position - place[0])), aligned)
         done = mission.phase is MissionPhase.ARRIVED
         to_go = 0.0 if done or not math.isfinite(to_go) else to_go
         progress = 1.0 if done else min(max(1.0 - to_go / max(self._total, 1e-6), 0.0), 1.0)
-        state = MissionState(now, mission.phase, progress, to_go, beside, note)
+        state = MissionState(now, mission.phase, progress, to_go, beside, note, mission.step + 1)
         return PlanResult(None if done else self._trajectory(now, line), state)
 
     def _newest_line(self, odom: Odometry) -> AirLine:
@@ -233,6 +233,12 @@ class FlightRoutePlanner:
         end = line.position[-1]
         level = math.hypot(odom.position[0] - end[0], odom.position[1] - end[1])
         return level <= self._o.arrival_m and abs(float(odom.position[2] - end[2])) <= self._o.arrival_m
+
+    def _down(self, line: AirLine) -> bool:
+        """Disarmed at the end of a leg to the ground: it has landed, wherever the plan's clock is."""
+        mission = self.executor
+        near = line.length - self._s < self._o.lead_m
+        return bool(mission.grounded and mission.lands and near and mission.phase is MissionPhase.RUNNING)
 
     def _turn(self, odom: Odometry, line: AirLine, dt: float) -> bool:
         """Moves the yaw of a hold on; whether the nose points there."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
+from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
 from giljabi import topics
+from giljabi.mission import ActionModel
+from giljabi.missions.files import plan_text
 from giljabi.platform import Platform
 from giljabi.ros import status
 from giljabi.ros.messages import service_class
@@ -20,7 +24,19 @@ ASK_AGAIN_S = 1.0  # pause between two tries to arm or start
 REPORT_STEP = 0.2  # of the route, between two progress lines
 REASONS_TOLD = 4  # in one line; the first are the gravest
 FOLLOWING = "following"  # the planner's note when there is nothing to tell
+ARRIVAL_WORD_S = 1.5  # after disarming, for the planner to say that it has arrived
 TELL_AGAIN_S = 3.0  # new reasons are told at most this often
+
+
+def requested(action: ActionModel) -> tuple[Service, Any]:
+    """The service that an action of a scenario calls, and with what."""
+    row = next(s for s in topics.SERVICES if s.name == f"mission/{action.do}")
+    value: str | int | None = plan_text(action.plan) if action.plan is not None else action.step
+    if value is None:
+        return row, Trigger.Request()
+    row = topics.MISSION_SKIP_TO if action.do == "skip" else row
+    name = "step" if action.do == "skip" else "mission"
+    return row, service_class(row.type).Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
 
 
 class ConductorNode(StackNode):
@@ -37,11 +53,15 @@ class ConductorNode(StackNode):
         self._told_progress = -1.0
         self._told_notes: set[str] = set()  # since the last progress line: a note that flickers is told once
         self._refusal = ""
+        self._actions: deque[ActionModel] = deque()
+        self._disarmed_at: float | None = None
+        self._began = 0.0  # when the mission was under way [s]
+        self.on_mission(lambda mission: self._actions.extend(mission.actions))
         self.subscribe(topics.STATE, status.state_from_msg, lambda s: setattr(self, "state", s))
         self.subscribe(topics.MISSION_STATE, status.mission_from_msg, lambda s: setattr(self, "mission", s))
         self.subscribe(topics.HEARTBEAT, status.health_from_msg, lambda s: setattr(self, "heartbeat", s))
         self._services_used: dict[Service, Any] = {
-            s: self.create_client(service_class(s.type), s.name) for s in (topics.ARM, topics.MISSION_START)
+            s: self.create_client(service_class(s.type), s.name) for s in topics.SERVICES
         }
         self.every(RATE_HZ, self._step)
 
@@ -53,15 +73,33 @@ class ConductorNode(StackNode):
             return
         if not self._armed:
             self._arm(now, state)
+        elif not state.armed and mission.phase in (MissionPhase.RUNNING, MissionPhase.ARRIVED) and self._just_now(now):
+            self._report(mission)  # landed, and the planner's word of it may come after the guard's
         elif not state.armed or state.mode in ("stopped", "minimum_risk"):
             self._leave(now, state)
         elif not self._started:
             if mission.phase is MissionPhase.RUNNING:
-                self._started = True
+                self._started, self._began = True, now
             else:
                 self._ask(now, topics.MISSION_START, Trigger.Request())
         else:
+            self._disarmed_at = None
+            self._act(now)
             self._report(mission)
+
+    def _just_now(self, now: float) -> bool:
+        """Whether it was disarmed a moment ago."""
+        self._disarmed_at = now if self._disarmed_at is None else self._disarmed_at
+        return now - self._disarmed_at < ARRIVAL_WORD_S
+
+    def _act(self, now: float) -> None:
+        """What a scenario says that people ask on the way; its clock begins with the mission."""
+        while self._actions and now - self._began >= self._actions[0].at:
+            action = self._actions.popleft()
+            service, request = requested(action)
+            if self._services_used[service].service_is_ready():
+                self._services_used[service].call_async(request)
+                tell("phase", text=f"asks for {action.do}")
 
     def _arm(self, now: float, state: StackState) -> None:
         if state.armed:

@@ -13,7 +13,12 @@ from sensor_msgs.msg import JointState as JointStateMsg
 
 from giljabi import topics
 from giljabi.fence import Fence
+from giljabi.frames import LocalFrame
 from giljabi.mission import Mission
+from giljabi.missions.course import fences_of
+from giljabi.missions.desk import NO_ORIGIN
+from giljabi.missions.files import parse_plan
+from giljabi.missions.plan import Plan
 from giljabi.platform import Platform
 from giljabi.registry import build_driver, build_fast_loop
 from giljabi.ros import convert, goals, status
@@ -26,7 +31,7 @@ from giljabi.ros.wires import Wires
 from giljabi.safety.guard import feedback_slots
 from giljabi.safety.guard_thread import build_guard_thread
 from giljabi.topics import AUTO, MANUAL, WIRE
-from giljabi.types import ActuatorCommand, Health, JointState, Odometry, Sample, StackState
+from giljabi.types import ActuatorCommand, Health, JointState, Odometry, Origin, Sample, StackState
 from giljabi_drivers.contract import Driver
 from giljabi_drivers.transport import open_transport
 
@@ -60,9 +65,13 @@ class DriversNode(StackNode):
         self._state_told = 0.0
         self._event = 0
         self._fences: tuple[Fence, ...] = ()
+        self._plan: Plan | None = None  # the mission in force, whose fences wait for the origin of map
+        self._origin: Origin | None = None
         self.on_mission(self._take_mission)
         path = self.get_parameter("told_file").value
         self._told = Told(Path(path)) if path else None
+        self.subscribe(topics.MISSION_PLAN, lambda msg: msg.data, self._take_plan)
+        self.subscribe(topics.ORIGIN, convert.origin_from_msg, self._take_origin)
         self._open_outputs(platform)
         self._open_inputs()
         self._open_told()
@@ -195,15 +204,40 @@ class DriversNode(StackNode):
     def _take_mission(self, mission: Mission) -> None:
         if self._fast is not None:
             self._fast.take_mission(mission)
-        self._fences = mission.fences
+        self._plan = mission.plan
+        self._set_fences(mission.fences)
+        self._place_fences()
+
+    def _take_plan(self, text: str) -> None:
+        """The planner has taken another mission; an empty text: a route, which has no fences of its own."""
+        if text:
+            self._plan = parse_plan(text)
+            self._place_fences()
+
+    def _take_origin(self, origin: Origin) -> None:
+        self._origin = origin
+        self._place_fences()
+
+    def _place_fences(self) -> None:
+        if self._plan is None or self._origin is None:
+            return
+        fences, self._plan = fences_of(self._plan, LocalFrame(self._origin)), None
+        if fences != self._fences:
+            self._set_fences(fences)
+
+    def _set_fences(self, fences: tuple[Fence, ...]) -> None:
+        """Raises BadInputError while a source leads; the old ones stay then."""
         if self.guard is not None:
-            self.guard.set_fences(self._fences)
+            self.guard.set_fences(fences)
+        self._fences = fences
 
     def _arm(self, request: Any) -> tuple[bool, str]:
         if self.guard is None:
             return False, WAITS
         if request.data and self.mission_awaited:
             return False, f"waits for {self.get_parameter('mission_file').value}; it may hold a fence"
+        if request.data and self._plan is not None:
+            return False, f"the mission may hold a fence; {NO_ORIGIN}"
         if not request.data:
             self.guard.disarm("asked by service arm")
             return True, "disarmed"

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import parameter_value_to_python
 
 from giljabi import topics
 from giljabi.clock import ReplayClock, StackClock
@@ -206,8 +208,28 @@ class StackNode(LifecycleNode):
             try:
                 response.success, response.message = answer(request)
             except Exception as e:
-                self.caught(service.name, e)
+                if not isinstance(e, BadInputError):  # a refusal is an answer, not a problem of this node
+                    self.caught(service.name, e)
                 response.success, response.message = False, self._explain(e)
+            return response
+
+        handle = self.create_service(service_class(service.type), service.name, call)
+        self._handles.append((self.destroy_service, handle))
+
+    def serve_value(self, service: Service, name: str, answer: Callable[[Any], str]) -> None:
+        """Serves a row whose request is one parameter called `name`: its value in, words out; errors are refusals."""
+
+        def call(request: Any, response: Any) -> Any:
+            for p in request.parameters or [None]:
+                result = SetParametersResult(successful=False, reason=f"parameter '{name}' is expected")
+                if p is not None and p.name == name:
+                    try:
+                        result = SetParametersResult(successful=True, reason=answer(parameter_value_to_python(p.value)))
+                    except Exception as e:
+                        if not isinstance(e, BadInputError):
+                            self.caught(service.name, e)
+                        result.reason = self._explain(e)
+                response.results.append(result)
             return response
 
         handle = self.create_service(service_class(service.type), service.name, call)

@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from nav_msgs.msg import Path as PathMsg
-from std_msgs.msg import String as StringMsg
+from std_msgs.msg import String
 
 from giljabi import topics
 from giljabi.fleet.intent import Intent, from_text, to_text
 from giljabi.mission import Mission
+from giljabi.missions.desk import NO_ORIGIN, Desk
+from giljabi.missions.files import parse_plan, plan_text
+from giljabi.missions.plan import Plan
 from giljabi.platform import Platform
 from giljabi.registry import build_step
 from giljabi.ros import convert, convert_map, goals, status
 from giljabi.ros.node import StackNode
 from giljabi.safety.hold import DegradedHold
 from giljabi.steps import FleetMember, MapFollower, Planner, fleet_name, plan_inside
-from giljabi.types import Health, MissionPhase, MissionState, Odometry, Route, Tracks
+from giljabi.types import BadInputError, Health, MissionPhase, MissionState, Odometry, Origin, Route, Tracks
+
+MISSION_ASKS = (
+    topics.MISSION_START, topics.MISSION_PAUSE, topics.MISSION_RESUME, topics.MISSION_SKIP, topics.MISSION_RETURN,
+    topics.MISSION_LAND,
+)  # fmt: skip
 
 
-def _intent_to_msg(intent: Intent) -> StringMsg:
-    return StringMsg(data=to_text(intent))
+def _intent_to_msg(intent: Intent) -> String:
+    return String(data=to_text(intent))
 
 
 class PlannerNode(StackNode):
-    """Holds one planner. The route comes from the mission file, or from anybody on topic `route`."""
+    """Holds one planner and its missions.
+
+    They come from the run's mission file, or from anybody by service `mission/load` or on topic `route`.
+    """
 
     def build(self, platform: Platform) -> None:
         self.planner: Planner = build_step(platform, "planner")
         plan_inside(self.planner, platform, ())
         self._odom: Odometry | None = None
         self._tracks: Tracks | None = None
-        self._route: Route | None = None
+        self._desk = Desk(self.planner)
+        self._waiting: Plan | None = None  # for the origin of map
         self._phase: MissionPhase | None = None
         self._hold = DegradedHold()
         self._own_stamp: tuple[int, int] | None = None  # of the route that this node published itself
@@ -48,10 +61,14 @@ class PlannerNode(StackNode):
             self._join(self.planner)
         self.subscribe(topics.HEARTBEAT, status.health_from_msg, self._take_health)
         self.subscribe(topics.ROUTE, lambda msg: msg, self._take_route_msg)
+        self._mission_out = self.publisher(topics.MISSION_PLAN, lambda text: String(data=text))
+        self.subscribe(topics.STATE, status.state_from_msg, lambda s: self._desk.take_armed(s.armed))
+        self.subscribe(topics.ORIGIN, convert.origin_from_msg, self._take_origin)
         self.on_mission(self._take_mission)
-        self.serve(topics.MISSION_START, self._start)
-        self.serve(topics.MISSION_RESUME, self._start)
-        self.serve(topics.MISSION_PAUSE, self._pause)
+        for row in MISSION_ASKS:
+            self.serve(row, partial(self._asked, row.name.rpartition("/")[2]))
+        self.serve_value(topics.MISSION_SKIP_TO, "step", self._skip_to)
+        self.serve_value(topics.MISSION_LOAD, "mission", self._load)
         self.every(platform.model.steps.planner.rate_hz, self._step)
 
     def _join(self, planner: FleetMember) -> None:
@@ -85,6 +102,47 @@ class PlannerNode(StackNode):
         if mission.route is not None:
             self._take_route(mission.route)
             self._route_out(mission.route)
+        if mission.plan is not None:
+            self._waiting = mission.plan
+            self._take_waiting()
+
+    def _take_origin(self, origin: Origin) -> None:
+        self._desk.origin = origin
+        self._take_waiting()
+
+    def _take_waiting(self) -> None:
+        """The run's own mission, as soon as it is known where map is."""
+        if self._waiting is not None and self._desk.origin is not None:
+            plan, self._waiting = self._waiting, None
+            self.get_logger().info(self._take_plan(plan))
+
+    def _take_plan(self, plan: Plan) -> str:
+        """Raises BadInputError, and the old mission stays."""
+        words = self._desk.load_plan(plan)
+        plan_inside(self.planner, self.platform, self._desk.fences)
+        self._mission_out(plan_text(plan))
+        if self._desk.route is not None:
+            self._route_out(self._desk.route)
+        return words
+
+    def _load(self, text: Any) -> str:
+        if not isinstance(text, str):
+            raise BadInputError(f"mission: a {type(text).__name__}; a text is expected")
+        words = self._take_plan(parse_plan(text))
+        self.get_logger().info(f"mission: {words}")
+        return words
+
+    def _skip_to(self, step: Any) -> str:
+        if not isinstance(step, int) or isinstance(step, bool):
+            raise BadInputError(f"step is {step}; a whole number from 1 is expected")
+        self._hold.forget()
+        return self._desk.ask("skip", step)
+
+    def _asked(self, what: str, request: Any) -> tuple[bool, str]:
+        self._hold.forget()
+        words = self._desk.ask(what)
+        self.get_logger().info(f"mission/{what}: {words}")
+        return True, words
 
     def _own_route_to_msg(self, route: Route) -> PathMsg:
         msg = goals.route_to_msg(route, self.clock.now())
@@ -97,20 +155,8 @@ class PlannerNode(StackNode):
             self._take_route(goals.route_from_msg(msg, self.platform.model.limits.speed_max))
 
     def _take_route(self, route: Route) -> None:
-        self.planner.set_route(route)
-        self._route = route
-
-    def _start(self, request: Any) -> tuple[bool, str]:
-        if self._route is None:
-            return False, "there is no route; publish one on topic route, or give a mission file"
-        self._hold.forget()
-        self.planner.start()
-        return True, "under way"
-
-    def _pause(self, request: Any) -> tuple[bool, str]:
-        self._hold.forget()
-        self.planner.pause()
-        return True, "stopping; mission/resume goes on"
+        self._desk.set_route(route)
+        self._mission_out("")
 
     # --- step ---
 
@@ -119,8 +165,8 @@ class PlannerNode(StackNode):
         if odom is None or now - odom.t > self.row(topics.ODOM).timeout_s:
             self._mission(MissionState(now, MissionPhase.IDLE, 0.0, 0.0, 0.0, "waiting for odometry"))
             return
-        if self._route is None and not isinstance(self.planner, FleetMember):  # who stands about is in the way, too
-            self._mission(MissionState(now, MissionPhase.IDLE, 0.0, 0.0, 0.0, "waiting for a route"))
+        if not self._desk.ready and not isinstance(self.planner, FleetMember):  # who stands about is in the way, too
+            self._mission(MissionState(now, MissionPhase.IDLE, 0.0, 0.0, 0.0, "waiting for a route or a mission"))
             return
         # Old tracks are kept: they are predicted, and an obstacle does not go away because the tracker died.
         result = self.planner.step(now, odom, self._tracks)
@@ -132,4 +178,6 @@ class PlannerNode(StackNode):
     def problems(self, now: float) -> Mapping[str, str]:
         if self.mission_awaited:
             return {"route": f"waits for {self.get_parameter('mission_file').value}"}
-        return {} if self._route is not None else {"route": "there is none; publish one on topic route"}
+        if self._waiting is not None:
+            return {"mission": NO_ORIGIN}
+        return {} if self._desk.ready else {"route": "there is none; publish one on topic route, or load a mission"}

@@ -48,6 +48,7 @@ def mission_to_msg(s: MissionState) -> DiagnosticStatus:
         "distance_to_go_m": repr(float(s.distance_to_go)),
         "cross_track_m": repr(float(s.cross_track)),
         "note": s.note,
+        "step": str(s.step),
     }
     return keyed_status(level, "mission", s.note or s.phase.value, values)
 
@@ -60,7 +61,8 @@ def mission_from_msg(msg: DiagnosticStatus) -> MissionState:
     except ValueError:
         raise BadInputError(f"mission state: phase is {v.get('phase')!r}; idle, running, ... is expected") from None
     progress, to_go, cross = (number_in(v, k) for k in ("progress", "distance_to_go_m", "cross_track_m"))
-    return MissionState(number_in(v, "t_s"), phase, progress, to_go, cross, v.get("note", ""))
+    step = int(number_in(v, "step")) if "step" in v else 0
+    return MissionState(number_in(v, "t_s"), phase, progress, to_go, cross, v.get("note", ""), step)
 
 
 def state_to_msg(s: StackState) -> DiagnosticStatus:
