@@ -112,7 +112,10 @@ class TableBuilder:
             gate = WireGate("driven", actuator=LAND, low=ON)
             messages.append(self._mode("land", self._autopilot.land, REPEAT_S, gate))
         for rung in ladder:
-            gate = WireGate("safe", rung.after_s, rung.after_s + (LADDER_TRIES - 0.5) * LADDER_PERIOD_S)
+            # An autopilot that lands by our word is not called back: landing is the last step.
+            unless = LAND if LAND in self.inputs and rung.mode != "land" else ""
+            until = rung.after_s + (LADDER_TRIES - 0.5) * LADDER_PERIOD_S
+            gate = WireGate("safe", rung.after_s, until, actuator=unless, high=ON if unless else math.inf)
             mode = self._autopilot.word(rung.mode)
             messages.append(self._mode(f"ladder_{rung.mode}", mode, LADDER_PERIOD_S, gate))
         return EncodeTable(self._device, "mavlink", tuple(messages), mavlink=link)

@@ -86,7 +86,7 @@ class Faults:
 def build_faults(scenario: Scenario) -> Faults:
     """Raises BadInputError at the fault's line when it names nothing that can fail so."""
     m = scenario.platform.model
-    silent = {*m.sensors, *m.drivers, *STEPS, "commands"}
+    silent = {*m.sensors, *m.drivers, *STEPS, "commands", "operator"}
     offset = {n for n, s in m.sensors.items() if s.kind in ("gnss", "heading")}
     for i, f in enumerate(scenario.model.faults):
         known = {"silent": silent, "offset": offset, "runaway": {"controller"}}.get(f.what, {*m.drivers})

@@ -21,7 +21,7 @@ TRUTH_SIGNALS = (
     "min_distance",
     "edge_margin", "min_edge_margin", "path", "outcome",
 )  # fmt: skip
-STACK_SIGNALS = ("armed", "mode", "phase", "doing", "step", "position_error", "heading_error_deg")
+STACK_SIGNALS = ("armed", "mode", "phase", "doing", "step", "demand", "position_error", "heading_error_deg")
 MOVING = 0.3  # m/s
 STANDSTILL = 0.12  # m/s
 MISSION_RADIUS = 1.5  # m, of the end of a mission

@@ -147,6 +147,8 @@ class LockStep:
         self._outwards(now, stack.step(now, received))
         self._arm(now)
         self._act()
+        if not simulation.world.faults.silent("operator"):
+            stack.watched(now)
         for recorder in self._recorders:
             recorder.tick(now, simulation, stack)
 
@@ -237,6 +239,7 @@ class LockStep:
             "mode": state.mode,
             "phase": latest.mission.phase.value if latest.mission else "",
             "doing": latest.mission.note if latest.mission else "",
+            "demand": latest.health.demand if latest.health else "",
             "step": float(latest.mission.step) if latest.mission else 0.0,
             "position_error": math.inf,
             "heading_error_deg": math.inf,

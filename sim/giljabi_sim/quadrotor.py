@@ -41,6 +41,7 @@ class QuadrotorVehicle:
         x[:2] = start.x, start.y
         x[3:7] = math.cos(0.5 * yaw), 0.0, 0.0, math.sin(0.5 * yaw)
         x[7:9] = start.speed * math.cos(yaw), start.speed * math.sin(yaw)
+        x[17] = x[17] if start.charge is None else start.charge
         self._plant.state = x
         self._wind = (0.0, 0.0, 0.0)
 

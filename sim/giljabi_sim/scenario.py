@@ -43,6 +43,7 @@ class Start(Strict):
     y: float = 0.0
     yaw_deg: float = 0.0
     speed: float = 0.0
+    charge: float | None = Field(default=None, gt=0, le=1, description="of the battery, of what has one; default full")
 
 
 class RouteSpec(Strict):

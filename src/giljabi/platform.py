@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, model_validator
 
+from giljabi.failsafe_table import Energy, FailsafeTable
 from giljabi.fence import Fence, FenceModel
 from giljabi.topics import TOPICS, Topic
 from giljabi.types import BadInputError
@@ -242,6 +243,8 @@ class PlatformModel(Strict):
     fast_loop: FastLoop | None = None
     guard: Guard
     minimum_risk: MinimumRisk
+    failsafes: FailsafeTable | None = None
+    energy: Energy | None = None
     fences: list[FenceModel] = Field(
         default_factory=list, description="kept on every mission: a ceiling, a place to stay away from"
     )

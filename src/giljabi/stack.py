@@ -15,6 +15,7 @@ from giljabi.missions.desk import Desk
 from giljabi.missions.plan import Plan
 from giljabi.platform import Platform
 from giljabi.registry import build_driver, build_fast_loop, build_step
+from giljabi.safety.failsafes import FailsafeInputs, Failsafes
 from giljabi.safety.guard import build_guard, feedback_slots
 from giljabi.safety.hold import DegradedHold
 from giljabi.safety.supervisor import RATE_HZ, Supervisor, SupervisorInputs
@@ -27,11 +28,13 @@ from giljabi.steps import (
     Mapper,
     Planner,
     Tracker,
+    WatchesRange,
     fleet_name,
     plan_inside,
 )
 from giljabi.types import (
     ActuatorCommand,
+    Battery,
     Detections,
     GeoDetections,
     GridMap,
@@ -131,6 +134,9 @@ class Stack:
         self.desk = Desk(self.planner)
         self.controller: Controller | None = None if self.fast else build_step(platform, "controller")
         self.supervisor = Supervisor(platform)
+        self.failsafes = Failsafes(platform)
+        self._battery: Battery | None = None
+        self._watched_t: float | None = None  # newest word of somebody who watches
         self.latest = Latest()
         self.runaway: Callable[[], Mapping[str, float]] = dict  # what takes a command's place: a controller gone mad
         self.stalled: frozenset[str] = frozenset()  # steps that are not called: what a dead process looks like
@@ -190,6 +196,10 @@ class Stack:
         """Starts the mission."""
         self.planner.start()
 
+    def watched(self, now: float) -> None:
+        """Somebody sees what happens: the operator's heartbeat."""
+        self._watched_t = now
+
     def stop(self, now: float) -> None:
         """Stops at once, whatever else goes on."""
         self.guard.stop(now)
@@ -243,6 +253,10 @@ class Stack:
                 if self.mapper is not None:
                     self._scans.append(sample)
                 continue
+            if isinstance(sample, Battery):
+                self._battery = sample
+                if isinstance(self.planner, WatchesRange):
+                    self.planner.take_battery(sample)
             if isinstance(sample, JointState):
                 self.latest.joints = merge_joints(self.latest.joints, sample)
                 self.guard.joints(now, sample, self._slots)
@@ -316,14 +330,29 @@ class Stack:
             return
         problems: dict[str, Mapping[str, str]] = {name: d.health(now) for name, d in self.drivers.items()}
         problems["fast_loop" if self.fast else "estimator"] = self.estimator.health(now)
-        self.latest.health = self.supervisor.step(
+        if isinstance(self.planner, WatchesRange):
+            problems["planner"] = self.planner.problems()
+        health = self.supervisor.step(
             now,
             SupervisorInputs(
                 stamps=dict(self._stamps),
                 odom_t=self.latest.odom.t if self.latest.odom else None,
                 health=problems,
                 mission=self.latest.mission,
+                covered=self.latest.health is not None and self.latest.health.demand in ("return", "land"),
+            ),
+        )
+        self.latest.health = self.failsafes.step(
+            now,
+            FailsafeInputs(
+                self.guard.state(now).armed,
+                health,
+                self.supervisor.raised,
+                self._battery,
+                self.latest.odom,
+                self._watched_t,
             ),
         )
         self.guard.health(now, self.latest.health)
+        self.desk.take_health(self.latest.health)
         self._hold.step(self.latest.health, self.latest.mission.phase if self.latest.mission else None, self.planner)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from giljabi.fence import Fence
 from giljabi.types import (
     ActuatorCommand,
+    Battery,
     Detections,
     GeoDetections,
     GridMap,
@@ -143,6 +144,17 @@ class FleetMember(Protocol):
 def fleet_name(system_id: int) -> str:
     """A vehicle's name among the members of a fleet, from its number."""
     return f"vehicle_{system_id}"
+
+
+@runtime_checkable
+class WatchesRange(Protocol):
+    """A planner that knows what its way costs."""
+
+    def take_battery(self, battery: Battery) -> None:
+        """The newest word of the battery."""
+
+    def problems(self) -> Mapping[str, str]:
+        """Why it cannot start, by name; empty once it is under way."""
 
 
 @runtime_checkable

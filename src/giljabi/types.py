@@ -377,6 +377,8 @@ class Health:
     reasons: Sequence[str] = ()
     degraded: bool = False
     guided: bool = False
+    demand: str = ""  # what failsafes ask of the planner: hold, return, land, or nothing
+    why: str = ""  # they ask for it
 
 
 @dataclass(frozen=True, slots=True)

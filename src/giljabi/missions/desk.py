@@ -11,11 +11,12 @@ import numpy as np
 
 from giljabi.fence import Fence
 from giljabi.missions.course import Course, course_from, route_of
+from giljabi.missions.executor import Reaction
 from giljabi.missions.files import parse_plan
 from giljabi.missions.legs import drawn
 from giljabi.missions.plan import Plan
 from giljabi.steps import MissionPlanner, Planner
-from giljabi.types import BadInputError, Origin, Route
+from giljabi.types import BadInputError, Health, Origin, Route
 
 NO_ORIGIN = "the origin of map is not known yet; it comes with the first position"
 ASKS = ("start", "pause", "resume", "skip", "return", "land")
@@ -38,6 +39,11 @@ class Desk:
         self.armed = armed
         if isinstance(self._planner, MissionPlanner):
             self._planner.armed(armed)
+
+    def take_health(self, health: Health) -> None:
+        """What failsafes ask for."""
+        if isinstance(self._planner, MissionPlanner):
+            self._planner.demand(Reaction[health.demand.upper() or "NONE"], health.why)
 
     def set_route(self, route: Route) -> None:
         """A route takes the mission's place."""

@@ -248,12 +248,23 @@ class Executor:
         """Whether the present leg ends on the ground."""
         return self._leg is not None and self._leg.ground
 
-    def way_left(self, place: Array) -> tuple[Array, float]:
-        """Points (n, 3) [m map] from a place to the mission's end, and the time of holding [s]."""
+    @property
+    def place(self) -> Array | None:
+        """Where the vehicle was seen last (3,) [m map]."""
+        return self._place
+
+    @property
+    def ends_down(self) -> bool:
+        """Whether the mission's last step ends on the ground."""
+        return self.course is not None and self.course.steps[-1].kind in ("land", "return")
+
+    def whole_way(self) -> tuple[Array, float]:
+        """Points (n, 3) [m map] from where it is through the whole mission, and the time of holding [s]."""
         assert self.course is not None
-        hold = sum(s.hold_s for s in self.course.steps[self.step :]) - self._held
-        points = [p.p for p in ahead(self.course, self.step, self._index, place, self.homing)]
-        return np.vstack([np.asarray(place)[None, :], *(p[None, :] for p in points)]), max(hold, 0.0)
+        assert self._place is not None
+        hold = sum(s.hold_s for s in self.course.steps)
+        points = [p.p for p in ahead(self.course, 0, 0, self._place, self.homing)]
+        return np.vstack([self._place[None, :], *(p[None, :] for p in points)]), hold
 
     def note(self) -> str:
         """What is done now, in words."""

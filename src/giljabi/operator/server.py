@@ -118,6 +118,11 @@ class PageServer:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="page", daemon=True)
 
+    @property
+    def watched(self) -> bool:
+        """Whether somebody has the page open."""
+        return self._clients > 0
+
     def start(self) -> None:
         """Begins to serve; connections made before are answered now."""
         self._thread.start()

@@ -8,7 +8,7 @@ further on; as soon as the line can be joined on a clear way, it is. Pieces stra
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +28,7 @@ from giljabi.steps import KeepsFences, PlanResult
 from giljabi.types import (
     OCCUPIED,
     Array,
+    Battery,
     GridMap,
     Kind,
     MissionPhase,
@@ -188,6 +189,14 @@ class FlightAvoidPlanner:
     def armed(self, armed: bool) -> None:
         """Whether the guard is armed."""
         self._route.armed(armed)
+
+    def take_battery(self, battery: Battery) -> None:
+        """The newest word of the battery."""
+        self._route.take_battery(battery)
+
+    def problems(self) -> Mapping[str, str]:
+        """Why the mission cannot start, by name."""
+        return self._route.problems()
 
     def step(self, now: float, odom: Odometry, tracks: Tracks | None) -> PlanResult:
         """The line's plan where that is clear, else a local one; it always ends in a stop."""

@@ -6,6 +6,7 @@ The vehicle makes for a place further on along its line. Which way it takes ther
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,7 @@ from giljabi.planning.flight_line import AirLine
 from giljabi.planning.flight_route import FlightRouteOptions, FlightRoutePlanner
 from giljabi.platform import Platform
 from giljabi.steps import PlanResult
-from giljabi.types import Array, MissionPhase, Odometry, Route, Tracks, Trajectory
+from giljabi.types import Array, Battery, MissionPhase, Odometry, Route, Tracks, Trajectory
 from giljabi.yaml_file import Strict
 
 DT, ROWS = 0.1, 31  # of trajectories
@@ -119,6 +120,14 @@ class FlightFleetPlanner:
     def demand(self, reaction: Reaction, why: str) -> None:
         """What failsafes ask for now."""
         self._route.demand(reaction, why)
+
+    def take_battery(self, battery: Battery) -> None:
+        """The newest word of the battery."""
+        self._route.take_battery(battery)
+
+    def problems(self) -> Mapping[str, str]:
+        """Why the mission cannot start, by name."""
+        return self._route.problems()
 
     def armed(self, armed: bool) -> None:
         """Whether the guard is armed."""

@@ -7,7 +7,7 @@ with its fastest speeds, walked through by a clock that waits for the vehicle an
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from pydantic import Field
@@ -16,17 +16,19 @@ from giljabi.fence import Fence
 from giljabi.missions.course import Course, check_flight, course_of_route
 from giljabi.missions.executor import Executor, Reaction
 from giljabi.missions.legs import Homing, Leg, ahead
+from giljabi.missions.range_watch import RangeWatch
 from giljabi.planning.fences import FenceMap, room_of
 from giljabi.planning.flight_line import AirLimits, AirLine, build_line, flight_points
 from giljabi.platform import Platform
 from giljabi.steps import PlanResult
-from giljabi.types import Array, BadInputError, MissionPhase, MissionState, Odometry, Route, Tracks, Trajectory
+from giljabi.types import Array, BadInputError, Battery, MissionPhase, MissionState, Odometry, Route, Tracks, Trajectory
 from giljabi.yaml_file import Strict
 
 DT = 0.1  # s between rows of a trajectory
 STILL = 1e-3  # rate of the plan's clock that counts as stopped
 UNCUT = 0.01  # m by which corners are cut where there is no room
 CRAWL = 0.3  # m/s
+RANGE_PERIOD_S = 1.0
 ALIGNED = 0.15  # rad by which the nose may miss a yaw that is asked for
 YAW_SHARE = 0.7  # of the greatest yaw rate, in turns on the spot
 
@@ -57,6 +59,10 @@ class FlightRoutePlanner:
         )  # fmt: skip
         self._times: Array = np.asarray(DT * np.arange(round(o.horizon_s / DT) + 1), dtype=np.float64)
         self.executor = Executor(o.return_height)
+        self._range = RangeWatch(platform.model.energy, o.climb_max, o.sink_max)
+        self._range_due = 0.0  # s, when the way home is reckoned again
+        self._asked = (Reaction.NONE, "")  # by failsafes
+        self._turn_back = (Reaction.NONE, "")  # by what is left in the battery
         self._line: AirLine | None = None
         self._version = -1  # of the executor's leg that the line is made of
         self._t = 0.0  # of the plan's clock [s]
@@ -94,6 +100,8 @@ class FlightRoutePlanner:
 
     def start(self) -> str:
         """Begins, or goes on; raises BadInputError saying why not."""
+        for name, why in self.problems().items():
+            raise BadInputError(f"{name}: {why}")
         return self.executor.start()
 
     def pause(self) -> str:
@@ -114,7 +122,27 @@ class FlightRoutePlanner:
 
     def demand(self, reaction: Reaction, why: str) -> None:
         """What failsafes ask for now."""
-        self.executor.demand(reaction, why)
+        self._asked = (reaction, why)
+        self.executor.demand(*max(self._asked, self._turn_back))
+
+    def take_battery(self, battery: Battery) -> None:
+        """The newest word of the battery."""
+        self._range.take(battery, self.executor.phase is MissionPhase.RUNNING and not self.executor.grounded)
+
+    def problems(self) -> Mapping[str, str]:
+        """Why the mission cannot start, by name; empty once it is under way."""
+        mission = self.executor
+        if (
+            mission.course is None
+            or mission.place is None
+            or mission.phase not in (MissionPhase.IDLE, MissionPhase.ARRIVED)
+        ):
+            return {}
+        points, hold = mission.whole_way()
+        home = mission.homing.home
+        end = points[-1] if mission.ends_down else home
+        why = self._range.why_not(self._last or 0.0, points, end, mission.course.speed, hold)
+        return {"range": why} if why else {}
 
     def armed(self, armed: bool) -> None:
         """Whether the guard is armed; a vehicle that is not stands on the ground."""
@@ -155,6 +183,7 @@ class FlightRoutePlanner:
         if refused := self._refusal(odom.position):
             self._line = None
             return PlanResult(None, MissionState(now, MissionPhase.FAILED, 0.0, 0.0, 0.0, refused))
+        self._watch_range(now, odom)
         line = self._newest_line(odom)
         reach = self._limits.speed * max(dt, DT) * 3.0 + self._o.lead_m
         expected = float(np.interp(self._t, line.time, line.s))
@@ -174,6 +203,16 @@ class FlightRoutePlanner:
         progress = 1.0 if done else min(max(1.0 - to_go / max(self._total, 1e-6), 0.0), 1.0)
         state = MissionState(now, mission.phase, progress, to_go, beside, note, mission.step + 1)
         return PlanResult(None if done else self._trajectory(now, line), state)
+
+    def _watch_range(self, now: float, odom: Odometry) -> None:
+        """Once a second: whether it must turn back now."""
+        mission = self.executor
+        if now < self._range_due or mission.grounded or mission.course is None:
+            return
+        self._range_due = now + RANGE_PERIOD_S
+        why = self._range.must_return(now, odom.position, mission.homing, mission.course.speed)
+        self._turn_back = (Reaction.RETURN, why) if why else (Reaction.NONE, "")
+        mission.demand(*max(self._asked, self._turn_back))
 
     def _newest_line(self, odom: Odometry) -> AirLine:
         """The line of the executor's leg; another leg begins when the vehicle rests."""
@@ -286,7 +325,22 @@ class FlightRoutePlanner:
             yaw = np.array([self._turned(self._yaw, holds.yaw, float(t)) for t in self._times])
         yaw_rate = np.gradient(yaw, self._times)
         status = "stop" if target < STILL else "converged"
-        return Trajectory(now, self._times, position, yaw, velocity, yaw_rate, status)
+        plan = Trajectory(now, self._times, position, yaw, velocity, yaw_rate, status)
+        return self._to_the_ground(plan, line, float(line.duration - clock[-1]))
+
+    def _to_the_ground(self, plan: Trajectory, line: AirLine, left: float) -> Trajectory:
+        """A landing that is asked for shows where it ends, however high it is: an autopilot may do it by itself."""
+        if self.executor.flies is not Reaction.LAND or left <= 0.0 or plan.status == "stop":
+            return plan
+        return Trajectory(
+            plan.t,
+            np.append(plan.times, plan.times[-1] + left),
+            np.vstack([plan.position, line.position[-1:]]),
+            np.append(plan.yaw, plan.yaw[-1]),
+            np.vstack([plan.velocity, np.zeros((1, 3))]),
+            np.append(plan.yaw_rate, 0.0),
+            plan.status,
+        )
 
     def _note(self, behind: float, aligned: bool) -> str:
         mission = self.executor

@@ -57,6 +57,9 @@ class PageNode(StackNode):
         }
         self.server = PageServer(feed, buttons, int(self.get_parameter("page_port").value or PORT))
         self.server.start()
+        watched = self.publisher(topics.OPERATOR, _heartbeat)
+        server = self.server
+        self.every(self.row(topics.OPERATOR).rate_hz, lambda now: watched(now) if server.watched else None)
         tell("page", url=self.server.url)
         self.get_logger().info(f"page: {self.server.url}")
 
@@ -111,6 +114,10 @@ class PageNode(StackNode):
             ), f"{service.name}: {answer.message or ('done' if answer.success else 'refused')}"
 
         return press
+
+
+def _heartbeat(now: float) -> Any:
+    return convert.header(now, "")
 
 
 def _command(msg: Any, slots: dict[str, Any], source: str) -> Any:

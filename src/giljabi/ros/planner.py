@@ -17,10 +17,10 @@ from giljabi.missions.files import parse_plan, plan_text
 from giljabi.missions.plan import Plan
 from giljabi.platform import Platform
 from giljabi.registry import build_step
-from giljabi.ros import convert, convert_map, goals, status
+from giljabi.ros import convert, convert_external, convert_map, goals, status
 from giljabi.ros.node import StackNode
 from giljabi.safety.hold import DegradedHold
-from giljabi.steps import FleetMember, MapFollower, Planner, fleet_name, plan_inside
+from giljabi.steps import FleetMember, MapFollower, Planner, WatchesRange, fleet_name, plan_inside
 from giljabi.types import BadInputError, Health, MissionPhase, MissionState, Odometry, Origin, Route, Tracks
 
 MISSION_ASKS = (
@@ -63,6 +63,8 @@ class PlannerNode(StackNode):
         self.subscribe(topics.ROUTE, lambda msg: msg, self._take_route_msg)
         self._mission_out = self.publisher(topics.MISSION_PLAN, lambda text: String(data=text))
         self.subscribe(topics.STATE, status.state_from_msg, lambda s: self._desk.take_armed(s.armed))
+        if isinstance(self.planner, WatchesRange):
+            self.subscribe(topics.BATTERY, convert_external.battery_from_msg, self.planner.take_battery)
         self.subscribe(topics.ORIGIN, convert.origin_from_msg, self._take_origin)
         self.on_mission(self._take_mission)
         for row in MISSION_ASKS:
@@ -93,6 +95,7 @@ class PlannerNode(StackNode):
         self._tracks = tracks
 
     def _take_health(self, health: Health) -> None:
+        self._desk.take_health(health)
         if self._hold.step(health, self._phase, self.planner):
             what = "stopping: " + "; ".join(health.reasons) if self._hold.holding else "healthy again, going on"
             self.get_logger().warning(what)
@@ -180,4 +183,6 @@ class PlannerNode(StackNode):
             return {"route": f"waits for {self.get_parameter('mission_file').value}"}
         if self._waiting is not None:
             return {"mission": NO_ORIGIN}
+        if self._desk.ready and isinstance(self.planner, WatchesRange):
+            return self.planner.problems()
         return {} if self._desk.ready else {"route": "there is none; publish one on topic route, or load a mission"}

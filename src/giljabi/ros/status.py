@@ -89,6 +89,8 @@ def health_to_msg(s: Health) -> DiagnosticStatus:
         "t_s": repr(float(s.t)),
         "degraded": str(s.degraded).lower(),
         "guided": str(s.guided).lower(),
+        "demand": s.demand,
+        "why": s.why,
         **_numbered(s.reasons),
     }
     return keyed_status(level, s.name, "; ".join(s.reasons) or "ok", values)
@@ -97,7 +99,9 @@ def health_to_msg(s: Health) -> DiagnosticStatus:
 def health_from_msg(msg: DiagnosticStatus) -> Health:
     """Inverse of health_to_msg."""
     v = values_of(msg)
-    return Health(number_in(v, "t_s"), msg.name, _reasons(v), v.get("degraded") == "true", v.get("guided") == "true")
+    asked = (v.get("demand", ""), v.get("why", ""))
+    degraded, guided = v.get("degraded") == "true", v.get("guided") == "true"
+    return Health(number_in(v, "t_s"), msg.name, _reasons(v), degraded, guided, *asked)
 
 
 @dataclass(frozen=True, slots=True)

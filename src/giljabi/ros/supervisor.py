@@ -7,12 +7,13 @@ from functools import partial
 from giljabi import topics
 from giljabi.nodes import processes
 from giljabi.platform import Platform
-from giljabi.ros import status
+from giljabi.ros import convert, convert_external, status
 from giljabi.ros.node import StackNode
 from giljabi.ros.sensors import STATE_TOPICS, detection_topics, detectors, scan_topic, scanners
 from giljabi.ros.status import PartHealth
+from giljabi.safety.failsafes import FailsafeInputs, Failsafes
 from giljabi.safety.supervisor import Supervisor, SupervisorInputs
-from giljabi.types import MissionState
+from giljabi.types import Battery, MissionState, Odometry
 
 
 def watched(own: str, fast_loop: bool = False) -> list[str]:
@@ -39,7 +40,17 @@ class SupervisorNode(StackNode):
                 self.subscribe_headers(topic.row, partial(self._take_scan, source))
         for source in scanners(platform):
             self.subscribe_headers(scan_topic(source).row, self._take_stamp)
-        self.subscribe_headers(topics.ODOM, self._take_odom)
+        self._failsafes, self._covered, self._armed = Failsafes(platform), False, False
+        self._odom: Odometry | None = None
+        self._battery: Battery | None = None
+        self._operator_t: float | None = None
+        if platform.model.failsafes is None:
+            self.subscribe_headers(topics.ODOM, self._take_odom)
+        else:
+            self.subscribe(topics.ODOM, convert.odom_from_msg, self._take_whole_odom)
+            self.subscribe(topics.BATTERY, convert_external.battery_from_msg, lambda s: setattr(self, "_battery", s))
+            self.subscribe_headers(topics.OPERATOR, lambda frame, t: setattr(self, "_operator_t", t))
+            self.subscribe(topics.STATE, status.state_from_msg, lambda s: setattr(self, "_armed", s.armed))
         self.subscribe(topics.MISSION_STATE, status.mission_from_msg, self._take_mission)
         self.subscribe(topics.DIAGNOSTICS, status.diagnostics_from_msg, self._take_parts)
         self.every(self.row(topics.HEARTBEAT).rate_hz, self._step)
@@ -52,6 +63,9 @@ class SupervisorNode(StackNode):
 
     def _take_odom(self, frame: str, t: float) -> None:
         self._odom_t = t
+
+    def _take_whole_odom(self, odom: Odometry) -> None:
+        self._odom, self._odom_t = odom, odom.t
 
     def _take_mission(self, mission: MissionState) -> None:
         self._mission = mission
@@ -72,5 +86,9 @@ class SupervisorNode(StackNode):
                 problems[name] = {name: "not heard of yet; is its process running?"}
             elif now - part.t > timeout:
                 problems[name] = {name: f"not heard of for {now - part.t:.1f} s; is its process running?"}
-        inputs = SupervisorInputs(dict(self._stamps), self._odom_t, problems, self._mission)
-        self._heartbeat(self._supervisor.step(now, inputs))
+        inputs = SupervisorInputs(dict(self._stamps), self._odom_t, problems, self._mission, self._covered)
+        health = self._supervisor.step(now, inputs)
+        seen = FailsafeInputs(self._armed, health, self._supervisor.raised, self._battery, self._odom, self._operator_t)
+        health = self._failsafes.step(now, seen)
+        self._covered = health.demand in ("return", "land")
+        self._heartbeat(health)

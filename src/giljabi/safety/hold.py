@@ -17,6 +17,9 @@ class DegradedHold:
 
     def step(self, health: Health, phase: MissionPhase | None, planner: Planner) -> bool:
         """True when it paused or resumed the planner; phase: where the mission stands."""
+        if health.demand in ("return", "land"):  # more than a hold is done
+            self.holding = False
+            return False
         if not self.holding:
             if (health.degraded or health.guided) and phase is MissionPhase.RUNNING:
                 planner.pause()

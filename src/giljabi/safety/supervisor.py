@@ -52,6 +52,7 @@ class SupervisorInputs:
     odom_t: float | None = None
     health: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     mission: MissionState | None = None
+    covered: bool = False  # failsafes have something done that takes longer than a stop
 
 
 class Grade(IntEnum):
@@ -111,13 +112,18 @@ class Supervisor:
         raised = [w.problem for w in self._watched.values() if w.raised]
         reasons = [p.words for p in sorted(raised, key=lambda p: (p.grade, not p.cause))]  # faults first
         grade = min((p.grade for p in raised), default=None)
-        if grade is None or grade is Grade.FAULT:
+        if grade is None or grade is Grade.FAULT or inputs.covered:
             self._stopping_since = None
         elif self._stopping_since is None:
             self._stopping_since = self._awake
         elif self._awake - self._stopping_since > self._give_up_s:
             grade = Grade.FAULT
         return Health(now, "supervisor", tuple(reasons), grade is Grade.DEGRADED, grade is Grade.GUIDED)
+
+    @property
+    def raised(self) -> dict[tuple[str, str], str]:
+        """Words of every problem that stands, by (part, name)."""
+        return {key: w.problem.words for key, w in self._watched.items() if w.raised}
 
     def _update(self, findings: Mapping[tuple[str, str], _Problem], at_once: bool) -> None:
         for key, problem in findings.items():
