@@ -39,9 +39,9 @@ def test_without_the_table_it_does_not(name: str) -> None:
 
 def test_a_landing_is_not_called_back_when_the_estimate_is_lost_on_the_way_down() -> None:
     """The estimate dies with the landing under way: the guard's ladder says neither hold nor return."""
-    loop = LockStep(load_scenario("drone_gnss_lost", ("asserts=[]",), faults=("what=silent where=estimator begin=31",)))
     modes: list[int] = []
-    loop._recorder = _Modes(modes)  # type: ignore[assignment]
+    fault = "what=silent where=estimator begin=31"
+    loop = LockStep(load_scenario("drone_gnss_lost", ("asserts=[]",), faults=(fault,)), _Modes(modes))
     loop.run()
     assert modes == [0, 4, 9]  # STABILIZE, GUIDED, LAND
     assert loop.simulation.world.own.z < 0.5
