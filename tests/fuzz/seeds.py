@@ -112,6 +112,13 @@ def files(pattern: str) -> Iterator[bytes]:
         yield b"\x00" + path.read_bytes()
 
 
+def joint_trajectory() -> Iterator[bytes]:
+    """One of each kind of file."""
+    yield b"\x00t,a,b\n0,0.1,0.2\n0.5,0.3,-0.4\n2.0,0,0\n"
+    yield b"\x01joint_names: [a]\npoints:\n- {positions: [0.1], time_from_start: {sec: 0, nanosec: 5}}\n"
+    yield b"\x01joint_names: [a]\npoints: [{positions: [1], time_from_start: 1}, {positions: [0], time_from_start: 2}]\n"
+
+
 def noise(count: int, least: int, more: int = 0) -> list[bytes]:
     """Long enough for targets that make their inputs out of any bytes."""
     return [np.random.default_rng(i).bytes(least + more * i) for i in range(count)]
@@ -125,6 +132,7 @@ def seeds(name: str, data_dir: Path | None) -> list[bytes]:
         "can_datagram": lambda: can_datagram(data_dir), "can": lambda: can_datagram(data_dir), "servo": servo,
         "recording": lambda: recording(data_dir), "dbc": lambda: dbc(data_dir),
         "platform_file": lambda: files("platforms/*.yaml"), "scenario_file": lambda: files("scenarios/*.yaml"),
+        "joint_trajectory": joint_trajectory,
         "guard": lambda: noise(20, 300), "velocity_fence": lambda: noise(20, 300), "mavlink": lambda: noise(20, 300),
         "solver": lambda: noise(60, 100, 20), "solver_outside": lambda: noise(60, 100, 20),
     }  # fmt: skip

@@ -207,6 +207,24 @@ def scenario_file() -> Target:
     return file_target(load_scenario, (".yaml",))
 
 
+def joint_trajectory() -> Target:
+    """Trajectories of joints in CSV and YAML; what is read is finite and plays inside the limits or is refused."""
+    from giljabi.walking.behaviours.trajectory import Limits, TrajectoryPlayer, TrajectoryRefused, read_trajectory
+
+    def read(path: Path) -> None:
+        t = read_trajectory(path)
+        assert np.isfinite(t.positions).all()
+        n = len(t.names)
+        limits = Limits(t.names, np.full(n, -3.0), np.full(n, 3.0), 6.0, 60.0)
+        with contextlib.suppress(TrajectoryRefused):
+            player = TrajectoryPlayer(t, limits, np.zeros(n))
+            assert math.isfinite(player.duration_s)
+            for share in (0.0, 0.3, 0.6, 1.0):
+                assert (np.abs(player.at(share * player.duration_s)) <= 3.0 + 1e-6).all()
+
+    return file_target(read, (".csv", ".yaml"))
+
+
 TARGETS: dict[str, Callable[[], Target]] = {
     "nmea_driver": nmea_driver,
     "nmea_decode": nmea_decode,
@@ -217,6 +235,7 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "dbc": dbc,
     "platform_file": platform_file,
     "scenario_file": scenario_file,
+    "joint_trajectory": joint_trajectory,
     **marine_targets.targets(drive),
     **mavlink_targets.targets(drive),
 }
