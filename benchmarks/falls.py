@@ -31,9 +31,9 @@ SOFT, HARD = (0.2, 0.5), (0.5, 1.4)  # m/s
 class Onlooker(FallWatch):
     """Remembers that it would have told a fall, and tells none."""
 
-    def step(self, dt: float, rotation: Array, gyro: Array) -> bool:
+    def step(self, dt: float, rotation: Array, gyro: Array, beyond: float = 0.0) -> bool:
         """See FallWatch; always False."""
-        self.seen = super().step(dt, rotation, gyro)
+        self.seen = super().step(dt, rotation, gyro, beyond)
         return False
 
     seen = False

@@ -15,9 +15,9 @@ pytest.importorskip("mujoco", reason="kinematics of walkers: pip install 'giljab
 from giljabi.types import BadInputError
 from giljabi.walking.base_estimation import BaseEstimator, quaternion_of, rotation_of
 from giljabi.walking.chain import Chain, Senses
-from giljabi.walking.falls import FallWatch
+from giljabi.walking.falls import FallWatch, StepReach
 from giljabi.walking.footsteps import LEFT, RIGHT, Foothold, Footsteps, Velocity, turn
-from giljabi.walking.gait import Gait, Measured
+from giljabi.walking.gait import Gait, Measured, Stride
 from giljabi.walking.kinematics import Kinematics
 from giljabi.walking.pendulum import Pendulum, Support
 from giljabi.walking.stepping import StepAdjustment
@@ -339,6 +339,30 @@ def test_a_fall_is_told_before_the_robot_lies_and_a_shake_is_none() -> None:
         tilted = np.zeros(3)
         tilted[axis] = 0.5
         assert not any(rising.step(0.008, rotation_of(tilted), -rate) for _ in range(50))
+
+
+def test_a_body_that_no_step_catches_falls_and_one_that_a_step_catches_does_not() -> None:
+    half, g = SMALL.walker.left_foot, GAIT
+    soles = [Foothold(np.array([1.0, 0.5 * s * g.width]), 0.0) for s in (1, -1)]
+    reach = StepReach(SMALL.walker, 6.4)
+    stride = Stride(LEFT, 0.0, 0.3, np.zeros(2), soles[0], soles[0], t=0.2)  # the left foot comes down in 0.1 s
+    growth = math.exp(6.4 * 0.1)
+    for direction, sole, edge in (
+        ((1.0, 0.0), half.half_length, g.length_max + half.half_length),
+        ((-1.0, 0.0), half.half_length, g.length_max + half.half_length),
+        ((0.0, 1.0), half.half_width, g.width + g.side_max + half.half_width),
+        ((0.0, -1.0), half.half_width, half.half_width + 0.02),
+    ):
+        last = sole + (edge - sole) / growth
+        at = soles[RIGHT].xy + np.array(direction) * last
+        assert reach.beyond(at - 1e-3 * np.array(direction), soles, stride) == 0.0
+        assert reach.beyond(at + 1e-3 * np.array(direction), soles, stride) == pytest.approx(1e-3 * growth, rel=1e-6)
+    middle = (soles[LEFT].xy + soles[RIGHT].xy) / 2
+    assert reach.beyond(middle, soles, None) == 0.0
+    assert reach.beyond(middle + np.array([0.3, 0.0]), soles, None) > 0.0
+    watch = FallWatch()
+    assert not any(watch.step(0.008, np.eye(3), np.zeros(3), 0.0) for _ in range(9))
+    assert [watch.step(0.008, np.eye(3), np.zeros(3), 0.01) for _ in range(2)] == [False, True]
 
 
 def test_measurements_that_are_not_finite_are_counted_and_never_passed_on() -> None:

@@ -116,7 +116,7 @@ def joint_trajectory() -> Iterator[bytes]:
     """One of each kind of file."""
     yield b"\x00t,a,b\n0,0.1,0.2\n0.5,0.3,-0.4\n2.0,0,0\n"
     yield b"\x01joint_names: [a]\npoints:\n- {positions: [0.1], time_from_start: {sec: 0, nanosec: 5}}\n"
-    yield b"\x01joint_names: [a]\npoints: [{positions: [1], time_from_start: 1}, {positions: [0], time_from_start: 2}]\n"
+    yield b"\x01joint_names: [a]\npoints: [{positions: [1], time_from_start: 1}]\n"
 
 
 def noise(count: int, least: int, more: int = 0) -> list[bytes]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from giljabi.types import Array
 from giljabi.walking.base_estimation import BaseEstimator
-from giljabi.walking.falls import FallWatch
+from giljabi.walking.falls import FallWatch, StepReach
 from giljabi.walking.footsteps import Foothold, Velocity
 from giljabi.walking.gait import Gait, Measured
 from giljabi.walking.kinematics import Kinematics
@@ -91,14 +91,14 @@ class Chain:
                 return self.start_joints
             e.start(self._mean[0], self._mean[1], senses.joints)
             self.gait = Gait(self.file.walker, [self._seen(0), self._seen(1)])
+            self._reach = StepReach(self.file.walker, self.gait.pendulum.omega)
         e.step(self.dt, senses.gyro, senses.acceleration, senses.joints, self.gait.share_left)
         if self._ticks * self.dt < REST_S:
             wanted = Velocity()
-        allowed = self._safe(wanted)
+        divergent = e.com[:2] + e.velocity[:2] / self.gait.pendulum.omega
+        allowed = self._safe(wanted, divergent)
         if allowed is None:
             return self._let_go(senses)
-        omega = self.gait.pendulum.omega
-        divergent = e.com[:2] + e.velocity[:2] / omega
         if self._posture is not None:
             self.gait.posture = self._posture
         self.targets = self.gait.step(self.dt, allowed, self._measured(divergent))
@@ -117,12 +117,13 @@ class Chain:
         """Where joints that no task moves (arms, head) should be from now on, of all (n,) rad."""
         self._posture = joints
 
-    def _safe(self, wanted: Velocity) -> Velocity | None:
+    def _safe(self, wanted: Velocity, divergent: Array) -> Velocity | None:
         """What may be done of what is wanted; None, and limp from then on, where nothing may."""
         assert self.gait is not None
         e, low = self.estimator, self.file.walker.gait.height_low
         down = self._giving_up and self.gait.height <= low + 1e-4
-        self.limp = self.falls.step(self.dt, e.rotation, e.gyro) or down
+        beyond = self._reach.beyond(divergent, self.gait.soles, self.gait.stride)
+        self.limp = self.falls.step(self.dt, e.rotation, e.gyro, beyond) or down
         if self.limp:
             return None
         return Velocity(height=low) if self._giving_up else wanted
