@@ -55,7 +55,7 @@ def run_realtime(request: Request, seed: int | None) -> HilRun:
         )
         limit = m.duration_s + DEPARTURE_LIMIT + START_LIMIT_S
         stage = _HilStage(spec, where, scenario.platform.name, False, limit, sys.stderr)
-        code = stage.play(processes(True, False))
+        code = stage.play(processes(True, False, fast_loop=scenario.platform.model.fast_loop is not None))
         if code == INTERRUPTED:
             raise KeyboardInterrupt
         trace = trace_of_truth(truth_file, Polyline(build_route(scenario)[0].points))

@@ -219,6 +219,12 @@ class FastLoop(Protocol):
     def steer(self, now: float, velocity: BodyVelocity) -> None:
         """A person's or another program's: it leads over the planner from now on, and is a stop when it grows old."""
 
+    def ask(self, what: str) -> str:
+        """Begins what it can do beside following: stand, stop, squat, kneel, sit; why not, or an empty text."""
+
+    def doing(self) -> str:
+        """What it does now, in words."""
+
     def release(self) -> None:
         """Whoever steered gives the lead back to the planner."""
 

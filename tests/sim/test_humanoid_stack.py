@@ -104,14 +104,16 @@ def test_without_a_planner_it_stops_sits_down_and_loses_its_torque() -> None:
     run = WalkerRun(faults=("what=silent where=planner begin=3 end=40",)).until_armed()
     run.after(5.0)
     low: list[float] = []
-    tilts: list[float] = []
+    did: list[str] = []
     while run.state.armed and run.now < 16.0:
         run.after(0.1)
         low.append(run.own.z)
-        tilts.append(run.own.feedback["tilt"])
+        did.append(run.fast.doing())
     assert not run.state.armed
     assert low[-1] < 0.15
-    assert max(tilts[:-20]) < 0.3  # it did not fall on its way down
+    assert any(d.startswith("going down: minimum risk") for d in did)
+    assert did[-2].startswith("down: ")
+    assert not any("falling" in d for d in did)
     assert all(np.isnan(v) for v in run.vehicle.commands.values())
 
 
@@ -134,6 +136,28 @@ def test_a_fall_ends_the_run_and_the_torque_goes() -> None:
     assert loop.stack.fast is not None
     now = report["t_end_s"] + 10.0
     assert "fell" in loop.stack.fast.health(now)["balance"]
+
+
+def test_it_falls_is_armed_lying_and_gets_up_when_asked() -> None:
+    run = WalkerRun("world.pushes=[{at: 1.0, force: [40, 0]}]", "asserts=[]").until_armed()
+    standing = run.own.z
+    assert run.fast.ask("stand") == ""  # it stands already
+    run.after(3.5)
+    assert not run.state.armed
+    assert run.own.feedback["tilt"] > 1.0
+    assert "arm it first" in run.fast.ask("stand")
+    assert run.loop.stack.arm(run.now) == []
+    run.after(1.5)
+    assert run.own.feedback["tilt"] > 1.0  # armed, it does nothing by itself
+    assert run.state.reasons == ()
+    assert "are known" in run.fast.ask("fly")
+    assert run.fast.ask("stand") == ""
+    run.after(8.0)
+    assert run.own.z > standing - 0.03, run.fast.doing()
+    assert run.state.mode == "auto"
+    odom = run.loop.stack.latest.odom
+    assert odom is not None
+    assert odom.position[2] == pytest.approx(run.own.z, abs=0.02)
 
 
 def test_a_robot_of_thirty_kilograms_walks_by_its_file_alone(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from sensor_msgs.msg import NavSatFix
@@ -40,6 +41,8 @@ class FastRunner:
         self._frame_out = node.publisher(topics.MAP_TO_ODOM, convert.map_to_odom_to_msg)
         self._steered = False
         self.runs, self.late, self.longest, self.cpu = 0, 0, 0.0, 0.0
+        for service in topics.BEHAVIOURS:
+            node.serve(service, partial(self._ask, service.name.rsplit("/", 1)[-1]))
         node.subscribe(topics.TRAJECTORY, goals.trajectory_from_msg, loop.follow)
         node.subscribe(topics.CMD_VEL, goals.velocity_from_msg, self._steer)
 
@@ -49,6 +52,10 @@ class FastRunner:
     def _steer(self, velocity: Any) -> None:
         self.loop.steer(self._node.clock.now(), velocity)
         self._steered = True
+
+    def _ask(self, what: str, request: Any) -> tuple[bool, str]:
+        why = self.loop.ask(what)
+        return not why, why or what
 
     def release(self) -> bool:
         """Whether somebody steered until now."""
@@ -107,4 +114,10 @@ class FastRunner:
         self.runs, self.late, self.longest, self.cpu = 0, 0, 0.0, 0.0
         mean = f"{1e6 * cpu / runs:.0f}" if runs else "0"
         times = {"longest_us": f"{1e6 * longest:.0f}", "cpu_mean_us": mean}
-        return {"realtime": str(self.realtime), "runs": str(runs), "late": str(late), **times}
+        return {
+            "doing": self.loop.doing(),
+            "realtime": str(self.realtime),
+            "runs": str(runs),
+            "late": str(late),
+            **times,
+        }

@@ -1,7 +1,7 @@
 """The fast loop of walkers: servos' places and inertial samples in, joint commands and odometry out, at each turn.
 
-The chain behind it (`chain.py`) estimates, plans and controls. Here is what stands between it and the stack: when it
-begins, what it is told, and when it gives up.
+The manager behind it (`behaviours/manager.py`) walks by the chain (`chain.py`), gets up and goes down. Here is what
+stands between it and the stack: when it begins, what it is told, and when it gives up.
 """
 
 from __future__ import annotations
@@ -28,12 +28,15 @@ from giljabi.types import (
     StackState,
     Trajectory,
 )
+from giljabi.walking.behaviours.manager import Manager, Mode
 from giljabi.walking.chain import Chain, Senses
 from giljabi.walking.footsteps import Velocity
 from giljabi.walking.robot import robot_file
 from giljabi.yaml_file import Strict
 
 DRIVEN = ("auto", "manual", "policy")
+LIMP = (Mode.DAMPED, Mode.LYING, Mode.DOWN)
+ASKED = ("stand", "stop", "squat", "kneel", "sit")
 IMU_TICKS = 6.0  # periods without inertial samples after which there is nothing safe to say
 UP_GAIN = 0.05  # share of a sample by which a robot at rest learns which way is up
 STD = (0.05, 0.05, 0.01, 0.01, 0.01, 0.05)  # 1 sigma of the pose: m, rad; dead reckoning over the feet
@@ -44,7 +47,9 @@ class WalkingOptions(Strict):
     """`fast_loop.options` of `walking`."""
 
     rise_rate: float = Field(default=1.2, gt=0, description="rad/s of the fastest joint on the way into the posture")
-    upright: float = Field(default=0.4, gt=0, lt=1.5, description="rad that it may lean when it is armed")
+    upright: float = Field(
+        default=0.4, gt=0, lt=1.5, description="rad of lean from which it lies: armed, it waits to be asked to stand"
+    )
     limp_s: float = Field(default=1.0, gt=0, description="s between going limp and losing the torque")
 
 
@@ -69,8 +74,9 @@ class WalkingLoop:
         self._trajectory_timeout = platform.timeout_s(TRAJECTORY)
         self._steer_timeout = platform.timeout_s(CMD_VEL)
         self.origin: Origin | None = None
-        self.chain = Chain(self._file)
-        self._names = self.chain.joint_names
+        self.manager = Manager(self._file)
+        self._chain = self.manager.chain  # that the odometry comes from
+        self._names = self.manager.joint_names
         missing = [n for n in self._names if n not in self._actuators]
         if missing:
             raise platform.error(("actuators",), f"joint '{missing[0]}' of the robot is no actuator; all are expected")
@@ -90,8 +96,14 @@ class WalkingLoop:
         self._pose = (0.0, 0.0, 0.0)  # x, y, yaw of the chain's own frame in map
         self._bias: Array | None = None  # rad/s of the gyro, base axes, as the last chain knew it
         self._last: Odometry | None = None
+        self._stood = self._giving_up = False  # since it was armed
         self._limp_since: float | None = None
         self.ticks = 0
+
+    @property
+    def chain(self) -> Chain:
+        """What walks; another one after each fall."""
+        return self.manager.chain
 
     # --- what enters ---
 
@@ -108,6 +120,14 @@ class WalkingLoop:
     def release(self) -> None:
         """See FastLoop."""
         self._steered = None
+
+    def ask(self, what: str) -> str:
+        """See FastLoop."""
+        if what not in ASKED:
+            return f"nothing is called '{what}'; {', '.join(ASKED)} are known"
+        if not self._used:
+            return "it is not armed, or has not begun yet; arm it first"
+        return self.manager.ask(what) or ""
 
     # --- one run ---
 
@@ -128,7 +148,7 @@ class WalkingLoop:
         senses = Senses(self._gyro.copy(), self._force.copy(), self._joints.copy(), self._heard.copy())
         self._heard[:] = False
         self._count = 0
-        targets = self._driven(now, senses, state) if state.mode in DRIVEN else self._idle(senses, state)
+        targets = self._driven(now, senses, state) if state.mode in DRIVEN else self._idle(now, senses, state)
         values = {n: float(v) for n, v in zip(self._names, targets, strict=True)}
         command = ActuatorCommand(now, "auto", values)
         self._last = self._odometry(now)
@@ -151,25 +171,29 @@ class WalkingLoop:
         self._joints_t = max(s.t, self._joints_t)
         return new
 
-    def _idle(self, senses: Senses, state: StackState) -> Array:
+    def _idle(self, now: float, senses: Senses, state: StackState) -> Array:
         """Nobody drives, or the guard sits it down: the posture to begin with is what it will be told."""
         self._from = None
         if state.mode == "minimum_risk" and self._used:
-            self.chain.give_up()  # followed or not: sat down it is limp
-            return self._walk(senses, Velocity())
+            if not self._giving_up:
+                self._giving_up = True
+                self.manager.ask("minimum_risk")  # followed or not: sat down it is limp
+            return self._walk(now, senses, Velocity())
         if self._used:
             self._renew()
         self._turn(senses)
         size = float(np.linalg.norm(senses.acceleration))
         if size > 1.0:
             self._up += UP_GAIN * (senses.acceleration / size - self._up)
-        return self.chain.start_joints
+        return senses.joints if self._lean() > self._o.upright else self.chain.start_joints
 
     def _driven(self, now: float, senses: Senses, state: StackState) -> Array:
         if self._from is None:
             if self._used:
                 self._renew()
             self._from, self._since = senses.joints.copy(), 0.0
+            if self._lean() > self._o.upright:
+                self._since = math.inf  # it lies: no way into the posture, the manager lets it lie
         way = self.chain.start_joints - self._from
         length = max(1.5 * float(np.abs(way).max()) / self._o.rise_rate, self._period)
         if self._since < length:
@@ -177,31 +201,47 @@ class WalkingLoop:
             self._since += self._period
             x = min(self._since / length, 1.0)
             return np.asarray(self._from + (3.0 - 2.0 * x) * x * x * way)
-        return self._walk(senses, self._wanted(now))
+        return self._walk(now, senses, self._wanted(now))
 
     def _turn(self, senses: Senses) -> None:
         """While no chain estimates, the heading follows the gyro, from the first chain on: it knew the bias."""
         if self._bias is None:
             return
         rate = self._R_base_imu @ senses.gyro - self._bias
-        up = self._R_base_imu @ self._up
+        up = self.manager.posture.up if self._used else self._R_base_imu @ self._up
         x, y, yaw = self._pose
         self._pose = (x, y, yaw + float(rate @ up) / max(float(np.linalg.norm(up)), 1e-6) * self._period)
 
-    def _walk(self, senses: Senses, wanted: Velocity) -> Array:
+    def _walk(self, now: float, senses: Senses, wanted: Velocity) -> Array:
         self._used = True
-        targets = self.chain.step(senses, wanted)
-        if self.chain.limp:
+        if self.chain.gait is None:
+            self._turn(senses)
+        targets = self.manager.step(now, senses, wanted)
+        self._stood = self._stood or self.manager.mode == Mode.STANDING
+        if self.chain is not self._chain:
+            self._hand_over()
+        if self._stood and self.manager.mode in LIMP:
             self._limp_since = 0.0 if self._limp_since is None else self._limp_since + self._period
         return targets
 
-    def _renew(self) -> None:
-        """A chain that begins anew, where the last one ended."""
-        if self._last is not None and self.chain.gait is not None:
-            self._bias = self.chain.estimator.gyro_bias.copy()
+    def _lean(self) -> float:
+        """Angle of the base from upright [rad], at rest."""
+        up = self._R_base_imu @ self._up
+        return math.acos(max(-1.0, min(1.0, float(up[2]) / max(float(np.linalg.norm(up)), 1e-6))))
+
+    def _hand_over(self) -> None:
+        """A chain that begins anew, where the last one ended in map."""
+        if self._last is not None and self._chain.gait is not None:
+            self._bias = self._chain.estimator.gyro_bias.copy()
             self._pose = (float(self._last.position[0]), float(self._last.position[1]), self._last.yaw)
-        self.chain, self._used, self._limp_since = Chain(self._file), False, None
+        self._chain = self.chain
+
+    def _renew(self) -> None:
+        """A manager that begins anew, where the last one ended."""
+        self.manager, self._used, self._limp_since = Manager(self._file), False, None
+        self._hand_over()
         self._trajectory = self._steered = None
+        self._stood = self._giving_up = False
 
     # --- what it shall do ---
 
@@ -238,7 +278,7 @@ class WalkingLoop:
         c, s = math.cos(yaw), math.sin(yaw)
         R_map_odom = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
         if self.chain.gait is None:
-            rotation = level(self._R_base_imu @ self._up)
+            rotation = level(self.manager.posture.up if self._used else self._R_base_imu @ self._up)
             k = e.kinematics
             k.set(np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]), self._joints)
             position, velocity = np.array([0.0, 0.0, -min(k.sole(i)[0][2] for i in (0, 1))]), np.zeros(3)
@@ -255,7 +295,11 @@ class WalkingLoop:
         """See FastLoop: a robot that lies, or has sat down, needs no torque."""
         if self._limp_since is None or self._limp_since < self._o.limp_s:
             return ""
-        return "the robot fell" if self.chain.falls.falling else "the robot has sat down"
+        return "the robot fell" if self.manager.mode is not Mode.DOWN else "the robot has sat down"
+
+    def doing(self) -> str:
+        """See FastLoop."""
+        return f"{self.manager.mode}: {self.manager.words}" if self._used else "waits"
 
     def health(self, now: float) -> Mapping[str, str]:
         """See FastLoop."""
@@ -263,13 +307,10 @@ class WalkingLoop:
         silent = [n for n, v in zip(self._names, self._joints, strict=True) if not math.isfinite(v)]
         if silent:
             out["joints"] = f"{len(silent)} of {len(self._names)} have not been heard of, '{silent[0]}' among them"
-        if self.chain.limp:
-            out["balance"] = "it fell" if self.chain.falls.falling else "it has sat down"
-        elif not self._used:
-            size = float(np.linalg.norm(self._up))
-            lean = math.acos(max(-1.0, min(1.0, float(self._up[2]) / max(size, 1e-6))))
-            if lean > self._o.upright:
-                out["balance"] = f"it leans by {math.degrees(lean):.0f} degrees; stand it upright first"
+        if self._stood and self.manager.mode in LIMP:  # where it lay when it was armed it waits to be asked
+            out["balance"] = "it has sat down" if self.manager.mode == Mode.DOWN else "it fell"
+        elif not self._used and self._lean() > self._o.upright and not self.manager.motions.stand_up:
+            out["balance"] = f"it leans by {math.degrees(self._lean()):.0f} degrees; stand it upright first"
         return out
 
 
