@@ -75,6 +75,8 @@ class ConductorNode(StackNode):
             self._arm(now, state)
         elif not state.armed and mission.phase in (MissionPhase.RUNNING, MissionPhase.ARRIVED) and self._just_now(now):
             self._report(mission)  # landed, and the planner's word of it may come after the guard's
+        elif self._started and mission.phase is MissionPhase.ARRIVED:
+            self._report(mission)  # also when an autopilot that has landed has disarmed in the same moment
         elif not state.armed or state.mode in ("stopped", "minimum_risk"):
             self._leave(now, state)
         elif not self._started:
