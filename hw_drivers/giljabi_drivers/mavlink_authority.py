@@ -19,6 +19,7 @@ from giljabi_drivers.mavlink_requests import Command, Exchanges
 
 LEADS = ("auto", "manual", "policy")
 SETTLE_S = 1.5  # after an answer, until HEARTBEAT must show it
+HEARS_S = 1.0  # within which the guard's wish to land is heard of, after the autopilot has obeyed it
 AGAIN_S = 2.0  # between attempts after a refusal
 GIVE_UP = 5  # refusals of one step until the guard is told
 
@@ -52,6 +53,7 @@ class Authority:
     _wait: float = -math.inf
     _tries: int = 0
     _landing: bool = False  # the guard has asked for it; the mode is ours
+    _since: float = -math.inf  # when it was last not landing
     _left: bool = field(default=False)  # the guard was armed and is not any more
 
     def guard_says(self, state: StackState, output: Mapping[str, float]) -> str:
@@ -111,7 +113,10 @@ class Authority:
         if self.step is Step.ENGAGED:
             self._watch_end()
             land = self.autopilot.modes[self.autopilot.land]
-            if self.armed and self.mode != guided and not (self._landing and self.mode == land):
+            if self.mode != land:
+                self._since = now
+            told = self.mode == land and now - self._since < HEARS_S  # the guard's word may come behind its effect
+            if self.armed and self.mode != guided and not told and not (self._landing and self.mode == land):
                 name = self.autopilot.mode_name(self.mode)
                 self.refusal = (
                     f"the autopilot has left {self.autopilot.guided} for {name}: somebody else has taken over"
