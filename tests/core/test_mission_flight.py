@@ -228,6 +228,8 @@ def test_the_most_conservative_demand_wins_and_only_a_person_goes_back() -> None
     f.fly(1.0)
     assert f.notes[-1] == "lands: battery 10 %"
     f.planner.demand(Reaction.RETURN, "battery 29 %")  # less is asked for: it lands on
+    f.fly(0.5)
+    assert f.notes[-1] == "lands: battery 10 %"
     f.planner.demand(Reaction.LAND, "battery 10 %")
     with pytest.raises(BadInputError, match="it lands"):
         f.planner.return_home()

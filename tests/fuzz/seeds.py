@@ -133,6 +133,7 @@ def seeds(name: str, data_dir: Path | None) -> list[bytes]:
         "recording": lambda: recording(data_dir), "dbc": lambda: dbc(data_dir),
         "platform_file": lambda: files("platforms/*.yaml"), "scenario_file": lambda: files("scenarios/*.yaml"),
         "joint_trajectory": joint_trajectory,
+        "mission_file": lambda: files("missions/*.yaml"),
         "guard": lambda: noise(20, 300), "velocity_fence": lambda: noise(20, 300), "mavlink": lambda: noise(20, 300),
         "solver": lambda: noise(60, 100, 20), "solver_outside": lambda: noise(60, 100, 20),
     }  # fmt: skip

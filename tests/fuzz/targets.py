@@ -20,8 +20,10 @@ import marine_targets
 import mavlink_targets
 import numpy as np
 
+from giljabi.missions.course import course_from
+from giljabi.missions.files import parse_plan, plan_text, read_plan
 from giljabi.platform import load_platform
-from giljabi.types import BadInputError, Detections, GeoDetections, Imu, JointState, Scan
+from giljabi.types import BadInputError, Detections, GeoDetections, Imu, JointState, Origin, Scan
 from giljabi_drivers import can
 from giljabi_drivers.can_frames import unpack_msgpack, unpack_socketcan
 from giljabi_drivers.contract import Received
@@ -225,6 +227,19 @@ def joint_trajectory() -> Target:
     return file_target(read, (".csv", ".yaml"))
 
 
+def mission_file() -> Target:
+    """Mission files; what can be read comes back the same from our own format, and is laid out in map."""
+
+    def read(path: Path) -> None:
+        plan = read_plan(path)
+        assert parse_plan(plan_text(plan)) == plan
+        with contextlib.suppress(BadInputError):  # a pattern of no size
+            for step in course_from(plan, Origin(35.0, 129.0, 0.0)).steps:
+                assert not np.any(np.isnan(step.points[:, 2]))
+
+    return file_target(read, (".yaml", ".plan", ".geojson"))
+
+
 TARGETS: dict[str, Callable[[], Target]] = {
     "nmea_driver": nmea_driver,
     "nmea_decode": nmea_decode,
@@ -236,6 +251,7 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "platform_file": platform_file,
     "scenario_file": scenario_file,
     "joint_trajectory": joint_trajectory,
+    "mission_file": mission_file,
     **marine_targets.targets(drive),
     **mavlink_targets.targets(drive),
 }

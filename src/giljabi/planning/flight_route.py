@@ -70,6 +70,7 @@ class FlightRoutePlanner:
         self._s = 0.0  # the vehicle's place on the line [m]
         self._yaw: float | None = None  # of a turn on the spot at the line's end [rad]
         self._total = 0.0  # length of the mission [m]
+        self._progress = 0.0  # along it, 0..1
         self._last: float | None = None
         self._room = room_of(platform)
         self._fences = FenceMap(platform.fences)
@@ -200,7 +201,9 @@ class FlightRoutePlanner:
         note = self._note(float(np.linalg.norm(odom.position - place[0])), aligned)
         done = mission.phase is MissionPhase.ARRIVED
         to_go = 0.0 if done or not math.isfinite(to_go) else to_go
-        progress = 1.0 if done else min(max(1.0 - to_go / max(self._total, 1e-6), 0.0), 1.0)
+        if mission.flies is Reaction.NONE:  # a return is no progress of the mission
+            self._progress = min(max(1.0 - to_go / max(self._total, 1e-6), 0.0), 1.0)
+        progress = 1.0 if done else self._progress
         state = MissionState(now, mission.phase, progress, to_go, beside, note, mission.step + 1)
         return PlanResult(None if done else self._trajectory(now, line), state)
 

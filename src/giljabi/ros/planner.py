@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -47,6 +48,7 @@ class PlannerNode(StackNode):
         self._desk = Desk(self.planner)
         self._waiting: Plan | None = None  # for the origin of map
         self._phase: MissionPhase | None = None
+        self._told: MissionState | None = None  # of the mission, last
         self._hold = DegradedHold()
         self._own_stamp: tuple[int, int] | None = None  # of the route that this node published itself
         self._trajectory = self.publisher(topics.TRAJECTORY, goals.trajectory_to_msg)
@@ -166,7 +168,8 @@ class PlannerNode(StackNode):
     def _step(self, now: float) -> None:
         odom = self._odom
         if odom is None or now - odom.t > self.row(topics.ODOM).timeout_s:
-            self._mission(MissionState(now, MissionPhase.IDLE, 0.0, 0.0, 0.0, "waiting for odometry"))
+            blind = MissionState(now, MissionPhase.IDLE, 0.0, 0.0, 0.0) if self._told is None else self._told
+            self._mission(replace(blind, t=now, note="waiting for odometry"))
             return
         if not self._desk.ready and not isinstance(self.planner, FleetMember):  # who stands about is in the way, too
             self._mission(MissionState(now, MissionPhase.IDLE, 0.0, 0.0, 0.0, "waiting for a route or a mission"))
@@ -176,7 +179,7 @@ class PlannerNode(StackNode):
         self._trajectory(result.trajectory)
         self._plan(result.trajectory)
         self._mission(result.mission)
-        self._phase = result.mission.phase
+        self._phase, self._told = result.mission.phase, result.mission
 
     def problems(self, now: float) -> Mapping[str, str]:
         if self.mission_awaited:
