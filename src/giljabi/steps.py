@@ -17,6 +17,7 @@ from giljabi.types import (
     GeoDetections,
     GridMap,
     JointState,
+    JointTrajectory,
     MissionState,
     Odometry,
     Origin,
@@ -221,6 +222,9 @@ class FastLoop(Protocol):
 
     def ask(self, what: str) -> str:
         """Begins what it can do beside following: stand, stop, squat, kneel, sit; why not, or an empty text."""
+
+    def play(self, trajectory: JointTrajectory) -> None:
+        """Plays a trajectory of joints inside their limits; raises BadInputError with why not."""
 
     def doing(self) -> str:
         """What it does now, in words."""

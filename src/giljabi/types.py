@@ -315,6 +315,15 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class JointTrajectory:
+    """Joints by name, and where they are when: times (t,) s from its start, positions (t, n) rad."""
+
+    names: tuple[str, ...]
+    times: Array
+    positions: Array
+
+
+@dataclass(frozen=True, slots=True)
 class Trajectory:
     """Timed plan in map; row k is due at t + times[k].
 

@@ -18,6 +18,7 @@ from scipy.spatial.transform import Rotation
 pytest.importorskip("rclpy", reason="rclpy is not installed: pip install 'giljabi[ros]'")
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import PointCloud2, PointField
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from giljabi import topics
 from giljabi.ros import cloud, convert, convert_map, goals, status
@@ -426,3 +427,22 @@ def test_maps_survive_and_turned_ones_are_refused() -> None:
     msg.info.width = 6
     with pytest.raises(BadInputError):
         convert_map.map_from_msg(msg)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 999_999_999), REAL, REAL), min_size=1, max_size=5))
+def test_joint_trajectory(rows: list[tuple[int, int, float, float]]) -> None:
+    msg = JointTrajectory(joint_names=["knee", "elbow"])
+    for s, ns, knee, elbow in rows:
+        point = JointTrajectoryPoint(positions=[knee, elbow])
+        point.time_from_start.sec, point.time_from_start.nanosec = s, ns
+        msg.points.append(point)
+    back = goals.joint_trajectory_from_msg(wire(msg))
+    assert back.names == ("knee", "elbow")
+    assert back.times == pytest.approx([s + 1e-9 * ns for s, ns, _, _ in rows])
+    assert (back.positions == np.array([[a, b] for _, _, a, b in rows])).all()
+    for spoil in ([1.0], [1.0, math.nan]):
+        msg.points[0].positions = spoil
+        with pytest.raises(BadInputError, match="joint_trajectory"):
+            goals.joint_trajectory_from_msg(msg)
+    with pytest.raises(BadInputError, match="no joints or no points"):
+        goals.joint_trajectory_from_msg(JointTrajectory())

@@ -16,7 +16,7 @@ pytest.importorskip("mujoco", reason="dynamics of walkers: pip install 'giljabi[
 from walker_rig import WalkerRun, platform_file
 
 from giljabi.steps import BodyVelocity
-from giljabi.types import BadInputError
+from giljabi.types import BadInputError, JointTrajectory
 from giljabi_sim.lockstep import LockStep, run_scenario
 from giljabi_sim.peers.contract import Chunk
 from giljabi_sim.scenario import load_scenario
@@ -158,6 +158,25 @@ def test_it_falls_is_armed_lying_and_gets_up_when_asked() -> None:
     odom = run.loop.stack.latest.odom
     assert odom is not None
     assert odom.position[2] == pytest.approx(run.own.z, abs=0.02)
+
+
+def test_a_trajectory_of_an_arm_plays_through_guard_and_servos_and_others_are_refused_with_words() -> None:
+    run = WalkerRun("asserts=[]")
+    wave = JointTrajectory(("right_elbow",), np.array([0.0, 0.8, 2.0]), np.array([[-0.6], [-1.4], [-1.4]]))
+    with pytest.raises(BadInputError, match="arm it first"):
+        run.fast.play(wave)
+    run.until_armed().after(3.0)
+    run.fast.play(wave)
+    run.after(1.8)
+    joint = run.vehicle.data.joint("right_elbow")
+    assert float(joint.qpos[0]) == pytest.approx(-1.4, abs=0.1)
+    run.after(2.0)
+    assert float(joint.qpos[0]) == pytest.approx(-0.6, abs=0.1)
+    assert not run.own.fallen
+    with pytest.raises(BadInputError, match="no joint 'tail'"):
+        run.fast.play(JointTrajectory(("tail",), np.array([0.0]), np.zeros((1, 1))))
+    with pytest.raises(BadInputError, match=r"right_elbow at 1\.00 s is 3 rad"):
+        run.fast.play(JointTrajectory(("right_elbow",), np.array([0.0, 1.0]), np.array([[0.0], [3.0]])))
 
 
 def test_a_robot_of_thirty_kilograms_walks_by_its_file_alone(tmp_path: Path) -> None:

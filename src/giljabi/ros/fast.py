@@ -44,6 +44,7 @@ class FastRunner:
         for service in topics.BEHAVIOURS:
             node.serve(service, partial(self._ask, service.name.rsplit("/", 1)[-1]))
         node.subscribe(topics.TRAJECTORY, goals.trajectory_from_msg, loop.follow)
+        node.subscribe(topics.JOINT_TRAJECTORY, goals.joint_trajectory_from_msg, loop.play)
         node.subscribe(topics.CMD_VEL, goals.velocity_from_msg, self._steer)
 
     def _origin_to_msg(self, origin: Origin) -> NavSatFix:

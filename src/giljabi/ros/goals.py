@@ -14,6 +14,7 @@ from geometry_msgs.msg import (
 )
 from nav_msgs.msg import Path as PathMsg
 from sensor_msgs.msg import JointState as JointStateMsg
+from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMsg
 from trajectory_msgs.msg import MultiDOFJointTrajectory, MultiDOFJointTrajectoryPoint
 
 from giljabi.clock import to_ros_ns
@@ -24,6 +25,7 @@ from giljabi.types import (
     ActuatorCommand,
     Array,
     BadInputError,
+    JointTrajectory,
     Route,
     Trajectory,
 )
@@ -119,6 +121,19 @@ def trajectory_from_msg(msg: MultiDOFJointTrajectory) -> Trajectory | None:
     if (np.diff(times) <= 0.0).any():
         raise BadInputError("trajectory: times do not rise; later points must be due later")
     return Trajectory(seconds(msg.header.stamp), times, position, yaw, velocity, yaw_rate)
+
+
+def joint_trajectory_from_msg(msg: JointTrajectoryMsg) -> JointTrajectory:
+    """Joints of a robot over time from its arrival on; velocities follow from the positions and are not taken."""
+    names = tuple(msg.joint_names)
+    if not names or not msg.points:
+        raise BadInputError("joint_trajectory: no joints or no points; at least one of each is expected")
+    if any(len(p.positions) != len(names) for p in msg.points):
+        raise BadInputError(f"joint_trajectory: {len(names)} joints; as many positions in each point are expected")
+    times = np.array([seconds(p.time_from_start) for p in msg.points])
+    positions = np.array([list(p.positions) for p in msg.points])
+    finite("joint_trajectory", positions)
+    return JointTrajectory(names, times, positions)
 
 
 def velocity_from_msg(msg: Twist) -> BodyVelocity:

@@ -22,6 +22,7 @@ from giljabi.types import (
     BadInputError,
     Imu,
     JointState,
+    JointTrajectory,
     Odometry,
     Origin,
     Sample,
@@ -128,6 +129,14 @@ class WalkingLoop:
         if not self._used:
             return "it is not armed, or has not begun yet; arm it first"
         return self.manager.ask(what) or ""
+
+    def play(self, trajectory: JointTrajectory) -> None:
+        """See FastLoop."""
+        if not self._used:
+            raise BadInputError("joint_trajectory: it is not armed, or has not begun yet; arm it first")
+        why = self.manager.play(trajectory)
+        if why is not None:
+            raise BadInputError(f"joint_trajectory: {why}")
 
     # --- one run ---
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from giljabi.types import Array
+from giljabi.types import Array, JointTrajectory
 from giljabi.walking.behaviours.lying import Posture, Side
 from giljabi.walking.behaviours.motions import Behaviour, KeyframePlayer, Motion, Motions, Status
 from giljabi.walking.behaviours.policy import Policy
-from giljabi.walking.behaviours.trajectory import JointTrajectory, Limits, TrajectoryPlayer, TrajectoryRefused
+from giljabi.walking.behaviours.trajectory import Limits, TrajectoryPlayer, TrajectoryRefused
 from giljabi.walking.behaviours.upper_body import UpperBody
 from giljabi.walking.behaviours.words import Word
 from giljabi.walking.chain import Chain, Senses

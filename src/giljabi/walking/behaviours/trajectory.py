@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
 
-from giljabi.types import Array, BadInputError
+from giljabi.types import Array, BadInputError, JointTrajectory
 from giljabi.walking.behaviours.motions import PEAK, SHARE, Status
 from giljabi.walking.chain import Senses
 from giljabi.walking.footsteps import Velocity
@@ -21,15 +21,6 @@ from giljabi.yaml_file import Strict, YamlFile
 SLOWEST = 5.0  # times slower than it was made, at most
 MAX_BYTES = 64_000_000
 DENSE = 8  # samples of each piece when limits are checked
-
-
-@dataclass(frozen=True, slots=True)
-class JointTrajectory:
-    """What trajectory_msgs/JointTrajectory says: joints by name, and where they are when."""
-
-    names: tuple[str, ...]
-    times: Array  # (t,) s from its start
-    positions: Array  # (t, n) rad
 
 
 class TrajectoryRefused(ValueError):
