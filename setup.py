@@ -169,6 +169,7 @@ setup(
                 "perception",
                 "planning",
                 "missions",
+                "fleet",
                 "control",
                 "safety",
                 "walking",

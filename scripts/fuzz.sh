@@ -10,6 +10,7 @@ seconds=$((${MINUTES:-1} * 60))
 data=${GILJABI_DATA:-$PWD/../shared/data}
 [ -d "$data" ] || data=
 build=$PWD/build/fuzz
+mkdir -p "$build"
 
 libfuzzer() { echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }' | clang++ -fsanitize=fuzzer -x c++ - -o /dev/null 2>/dev/null; }
 
