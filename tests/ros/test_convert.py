@@ -446,3 +446,15 @@ def test_joint_trajectory(rows: list[tuple[int, int, float, float]]) -> None:
             goals.joint_trajectory_from_msg(msg)
     with pytest.raises(BadInputError, match="no joints or no points"):
         goals.joint_trajectory_from_msg(JointTrajectory())
+
+
+def test_a_velocity_asked_for_comes_through_and_one_that_is_none_is_refused() -> None:
+    from geometry_msgs.msg import Twist
+
+    twist = Twist()
+    twist.linear.x, twist.linear.y, twist.angular.z = 0.2, -0.1, 0.3
+    velocity = goals.velocity_from_msg(wire(twist))
+    assert (velocity.forward, velocity.left, velocity.turn) == (0.2, -0.1, 0.3)
+    twist.angular.z = math.nan
+    with pytest.raises(BadInputError, match="cmd_vel"):
+        goals.velocity_from_msg(wire(twist))

@@ -88,6 +88,13 @@ def test_a_velocity_on_its_topic_moves_it_and_the_copies_are_decimated(tmp_path:
         there = odometry[-1].position[0]
         time.sleep(1.0)
         assert odometry[-1].position[0] == pytest.approx(there, abs=0.02)
+        squat = next(s for s in topics.BEHAVIOURS if s.name == "behaviour/squat")
+        stand = next(s for s in topics.BEHAVIOURS if s.name == "behaviour/stand")
+        standing = odometry[-1].position[2]
+        assert call(node, squat).success
+        wait("it squats", lambda: odometry[-1].position[2] < standing - 0.03, 10.0)
+        assert call(node, stand).success
+        wait("it stands", lambda: odometry[-1].position[2] > standing - 0.01, 10.0)
         answer = call(node, topics.RELEASE)
         assert (answer.success, answer.message) == (True, "the planner leads")
         wait("it walks the route", lambda: odometry[-1].position[0] > there + 0.1, 20.0)

@@ -21,7 +21,7 @@ from giljabi_sim.scenario import Start
 from giljabi_sim.truth import Own
 
 FALLEN_TILT = 0.8  # rad of the base
-FALLEN_HEIGHT = 0.45  # of the base's height at the start
+FALLEN_HEIGHT = 0.3  # of the base's height at the start; sitting down is no fall
 
 
 class WalkerOptions(Strict):
