@@ -458,3 +458,23 @@ def test_a_velocity_asked_for_comes_through_and_one_that_is_none_is_refused() ->
     twist.angular.z = math.nan
     with pytest.raises(BadInputError, match="cmd_vel"):
         goals.velocity_from_msg(wire(twist))
+
+
+def test_a_goal_becomes_a_straight_route_and_nonsense_is_refused() -> None:
+    from geometry_msgs.msg import PoseStamped
+
+    msg = PoseStamped()
+    msg.header.frame_id = "map"
+    msg.pose.position.x, msg.pose.position.y = 3.0, -4.0
+    goal = goals.goal_from_msg(wire(msg))
+    route = goals.straight_to(np.array([1.0, 2.0, 0.5]), goal, 0.3)
+    assert route.points == pytest.approx(np.array([[1.0, 2.0, 0.5], [3.0, -4.0, 0.0]]))
+    assert (route.speed == 0.3).all()
+    with pytest.raises(BadInputError, match="there already"):
+        goals.straight_to(goal, goal, 0.3)
+    msg.pose.position.x = math.inf
+    with pytest.raises(BadInputError, match="goal_pose"):
+        goals.goal_from_msg(msg)
+    msg.header.frame_id, msg.pose.position.x = "odom", 0.0
+    with pytest.raises(BadInputError, match="map is expected"):
+        goals.goal_from_msg(msg)

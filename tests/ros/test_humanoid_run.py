@@ -95,9 +95,16 @@ def test_a_velocity_on_its_topic_moves_it_and_the_copies_are_decimated(tmp_path:
         wait("it squats", lambda: odometry[-1].position[2] < standing - 0.03, 10.0)
         assert call(node, stand).success
         wait("it stands", lambda: odometry[-1].position[2] > standing - 0.01, 10.0)
+        goal = message_class(topics.GOAL_POSE.message)()
+        goal.header.frame_id, goal.pose.position.x = "map", there + 1.0
+        to = node.create_publisher(type(goal), topics.GOAL_POSE.name, qos_profile(topics.GOAL_POSE.qos))
+        wait("the planner listens", lambda: to.get_subscription_count() > 0, 10.0)
+        to.publish(goal)
+        time.sleep(0.5)
+        assert call(node, topics.MISSION_START).success
         answer = call(node, topics.RELEASE)
         assert (answer.success, answer.message) == (True, "the planner leads")
-        wait("it walks the route", lambda: odometry[-1].position[0] > there + 0.1, 20.0)
+        wait("it walks towards the goal", lambda: odometry[-1].position[0] > there + 0.1, 20.0)
     for name, times in counts.items():
         span = times[-1] - times[0]
         assert len(times) / span < 60.0, name

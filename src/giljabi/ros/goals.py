@@ -70,6 +70,22 @@ def route_from_msg(msg: PathMsg, default_speed: float) -> Route:
     return Route(points, np.concatenate([speed[:1], speed]), half_width, closed)
 
 
+def goal_from_msg(msg: PoseStamped) -> Array:
+    """Place (3,) in map [m]; the orientation is not taken."""
+    if msg.header.frame_id not in ("", MAP):
+        raise BadInputError(f"goal_pose in frame '{msg.header.frame_id}'; map is expected")
+    place = array(msg.pose.position)
+    finite("goal_pose", place)
+    return place
+
+
+def straight_to(start: Array, goal: Array, speed: float) -> Route:
+    """The straight route from one place (3,) to another; raises BadInputError where there is none."""
+    if float(np.hypot(*(goal - start)[:2])) < 0.05:
+        raise BadInputError("goal_pose: the vehicle is there already; another place is expected")
+    return Route(np.array([start, goal]), np.full(2, speed), np.full((2, 2), np.inf))
+
+
 def plan_to_msg(s: Trajectory | None) -> PathMsg:
     """The trajectory's poses as a path, for maps and viewers; stamps are the times at which they are due."""
     if s is None:

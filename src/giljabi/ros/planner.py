@@ -22,7 +22,7 @@ from giljabi.ros import convert, convert_external, convert_map, goals, status
 from giljabi.ros.node import StackNode
 from giljabi.safety.hold import DegradedHold
 from giljabi.steps import FleetMember, MapFollower, Planner, WatchesRange, fleet_name, plan_inside
-from giljabi.types import BadInputError, Health, MissionPhase, MissionState, Odometry, Origin, Route, Tracks
+from giljabi.types import Array, BadInputError, Health, MissionPhase, MissionState, Odometry, Origin, Route, Tracks
 
 MISSION_ASKS = (
     topics.MISSION_START, topics.MISSION_PAUSE, topics.MISSION_RESUME, topics.MISSION_SKIP, topics.MISSION_RETURN,
@@ -63,6 +63,7 @@ class PlannerNode(StackNode):
             self._join(self.planner)
         self.subscribe(topics.HEARTBEAT, status.health_from_msg, self._take_health)
         self.subscribe(topics.ROUTE, lambda msg: msg, self._take_route_msg)
+        self.subscribe(topics.GOAL_POSE, goals.goal_from_msg, self._take_goal)
         self._mission_out = self.publisher(topics.MISSION_PLAN, lambda text: String(data=text))
         self.subscribe(topics.STATE, status.state_from_msg, lambda s: self._desk.take_armed(s.armed))
         if isinstance(self.planner, WatchesRange):
@@ -158,6 +159,14 @@ class PlannerNode(StackNode):
         # Walls of a route from a file would be lost on the way through the message.
         if (msg.header.stamp.sec, msg.header.stamp.nanosec) != self._own_stamp:
             self._take_route(goals.route_from_msg(msg, self.platform.model.limits.speed_max))
+
+    def _take_goal(self, goal: Array) -> None:
+        """A place in map: straight there from where the vehicle is, when the mission is started."""
+        if self._odom is None or self.clock.now() - self._odom.t > self.row(topics.ODOM).timeout_s:
+            raise BadInputError("goal_pose: it is not known where the vehicle is; odometry is expected first")
+        route = goals.straight_to(self._odom.position, goal, self.platform.model.limits.speed_max)
+        self._take_route(route)
+        self._route_out(route)
 
     def _take_route(self, route: Route) -> None:
         self._desk.set_route(route)
