@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from giljabi.frames import LocalFrame
+from giljabi.missions.command import way_of
 from giljabi.missions.energy import Craft, check_range, ground_speed
 from giljabi.missions.files import parse_plan, read_plan, write_plan
 from giljabi.missions.patterns import corridor, expanding_square, lane_spacing, orbit, sector_search, survey
@@ -340,6 +341,24 @@ def test_any_json_in_the_place_of_a_part_is_an_error_not_a_crash(
         path.write_text(json.dumps({**QGC, key: part}))
         with contextlib.suppress(BadInputError):
             read_plan(path)
+
+
+def test_the_check_flies_the_lanes_of_a_survey_and_keeps_the_height(tmp_path: Path) -> None:
+    text = """
+home: {lat_deg: 35.0, lon_deg: 129.0}
+speed: 5.0
+items:
+  - {kind: takeoff, alt_m: 20.0}
+  - {kind: waypoint, lat_deg: 35.001, lon_deg: 129.0}
+  - {kind: survey, polygon: [[35.001, 129.0], [35.002, 129.0], [35.002, 129.002], [35.001, 129.002]], spacing_m: 10.0}
+  - {kind: land}
+"""
+    (tmp_path / "m.yaml").write_text(text)
+    way, _ = way_of(read_plan(tmp_path / "m.yaml"))
+    length = float(np.linalg.norm(np.diff(way, axis=0), axis=1).sum())
+    assert length > 1500.0
+    assert list(way[1:-1, 2]) == [20.0] * (len(way) - 2)
+    assert way[-1][2] == 0.0
 
 
 def test_the_command_converts_shows_and_checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from giljabi.frames import LocalFrame
+from giljabi.missions.course import Course, course_from
 from giljabi.missions.energy import Craft, check_range
 from giljabi.missions.files import Plan, plan_text, read_plan, write_plan
 from giljabi.rundir import running_domain
@@ -92,30 +92,36 @@ def run(args: argparse.Namespace) -> int:
 def _show(plan: Plan) -> int:
     if plan.home is not None:
         print(f"home      {plan.home.lat_deg:.7f} {plan.home.lon_deg:.7f}  {plan.home.alt_m:.1f} m")
-    for i, item in enumerate(plan.items, 1):
+    height = 0.0
+    for i, (item, step) in enumerate(zip(plan.items, _about_home(plan).steps, strict=True), 1):
         here = item.lat_deg is None or item.lon_deg is None
-        place = "here" if here else f"{item.lat_deg:.7f} {item.lon_deg:.7f}"
-        hold = f"  holds {item.hold_s:g} s" if item.hold_s else ""
-        print(f"{i:3d} {item.kind:9s} {place}  {item.alt_m:.1f} m{hold}")
-    print(f"{plan.speed:g} m/s, {len(plan.fences)} fences")
+        place = f"{len(step.points)} points" if len(step.points) > 1 else "here" if here else ""
+        place = place or f"{item.lat_deg:.7f} {item.lon_deg:.7f}"
+        height = float(step.points[-1][2]) if len(step.points) else height
+        hold = f"  holds {item.hold_s:g} s" if item.hold_s else "  until resumed" if item.until_resumed else ""
+        print(f"{i:3d} {item.kind:9s} {place}  {height:.1f} m{hold}")
+    print(f"{plan.speed:g} m/s, {len(plan.fences) + len(plan.keep_out) + len(plan.circles)} fences")
     return 0
+
+
+def _about_home(plan: Plan) -> Course:
+    """The mission in a map that begins at home, or at its first place."""
+    places = [(i.lat_deg, i.lon_deg) for i in plan.items if i.lat_deg is not None and i.lon_deg is not None]
+    places += [c for i in plan.items for c in (i.polygon or i.path or [w[:2] for w in i.way or ()])]
+    if not places and plan.home is None:
+        raise BadInputError("mission: neither home nor any step has a place; one is expected")
+    lat, lon = (plan.home.lat_deg, plan.home.lon_deg) if plan.home is not None else places[0]
+    return course_from(plan, Origin(lat, lon, 0.0))
 
 
 def way_of(plan: Plan) -> tuple[Array, float]:
     """Way from home through the steps (n, 3) [m: east, north, height above home], and the time of holding [s]."""
-    places = [(i.lat_deg, i.lon_deg) for i in plan.items if i.lat_deg is not None and i.lon_deg is not None]
-    if not places and plan.home is None:
-        raise BadInputError("mission: neither home nor any step has a place; one is expected")
-    lat, lon = (plan.home.lat_deg, plan.home.lon_deg) if plan.home is not None else places[0]
-    frame = LocalFrame(Origin(lat, lon, 0.0))
     way = [np.zeros(3)]
-    for item in plan.items:
-        if item.kind == "return":
-            continue
-        x, y = way[-1][:2]
-        if item.lat_deg is not None and item.lon_deg is not None:
-            x, y = frame.map_from_geodetic(item.lat_deg, item.lon_deg, 0.0)[:2]
-        way.append(np.array([x, y, item.alt_m]))
+    for step in _about_home(plan).steps:
+        for x, y, z in step.points:
+            way.append(np.array([*((x, y) if math.isfinite(x) else way[-1][:2]), z]))
+        if step.kind == "land":
+            way.append(np.array([*way[-1][:2], 0.0]))
     return np.array(way), sum(i.hold_s for i in plan.items)
 
 
