@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from giljabi.fence import Fence
 from giljabi.fleet.agreement import PROMISE_S, Agreement
 from giljabi.fleet.dodge import Room, clear, find_way
 from giljabi.fleet.intent import Intent, Way, from_text, to_text
 from giljabi.fleet.member import Member
 from giljabi.frames import quat_from_yaw
+from giljabi.planning.fences import FenceMap
 from giljabi.planning.flight_fleet import FlightFleetPlanner
 from giljabi.platform import load_platform
 from giljabi.types import BadInputError, MissionPhase, Odometry, Route
@@ -194,6 +196,21 @@ def test_way_goes_around_one_that_stands_between() -> None:
     assert speed.max() <= math.hypot(ROOM.speed, ROOM.speed, ROOM.climb) + 1e-6
     change = np.linalg.norm(np.diff(found.rows[:, 4:], axis=0), axis=1) / np.diff(found.rows[:, 0])
     assert change.max() <= ROOM.acceleration + 1e-6
+
+
+def test_way_around_stays_inside_fences() -> None:
+    way, goal = Way.rest(0.0, np.array([0.0, 0.0, 10.0])), np.array([12.0, 0.0, 10.0])
+    block = Way.rest(0.0, np.array([6.0, 0.0, 10.0]))
+    corridor = FenceMap([Fence(((-2.0, -1.0), (20.0, -1.0), (20.0, 30.0), (-2.0, 30.0)), height_max=10.5)])
+    free, kept = (find_way(way, 0.3, goal, [block], 0.0, ROOM, i) for i in (None, corridor.distance))
+    assert free is not None
+    assert kept is not None
+    assert corridor.distance(free.rows[:, 1:4]).min() < 0.0
+    assert corridor.distance(kept.rows[:, 1:4]).min() >= 0.0
+    out = Way.rest(0.0, np.array([0.0, -3.0, 10.0]))
+    back = find_way(out, 0.3, np.array([0.0, 5.0, 10.0]), [], 0.0, ROOM, corridor.distance)
+    assert back is not None
+    assert back.rows[-1, 2] > 4.0
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,9 @@ CLIMBS = np.radians([0.0, 20.0, -20.0, 50.0, -50.0, 85.0, -85.0])
 REACHES = (1.0, 0.45, 0.15)  # of the furthest
 CHUNK = 16  # ways looked at together, the best first
 KEEP = 0.02  # m: what is agreed to may be so much nearer than what is looked for
+
+
+Inside = Callable[[Array], Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +105,13 @@ def targets_about(p: Array, goal: Array, room: Room) -> Array:
     return np.vstack([goal, out])
 
 
-def find_way(way: Way, branch: float, goal: Array, others: Sequence[Way], now: float, room: Room) -> Way | None:  # noqa: PLR0917
-    """The best clear way that leaves the present one at `branch` [s] for a goal (3,); None: staying is as good."""
+def find_way(  # noqa: PLR0917
+    way: Way, branch: float, goal: Array, others: Sequence[Way], now: float, room: Room, inside: Inside | None = None
+) -> Way | None:
+    """The best clear way that leaves the present one at `branch` [s] for a goal (3,); None: staying is as good.
+
+    inside: room [m] that places (n, 3) have to fences, negative where nobody may be.
+    """
     p, v = way.state(branch)
     targets = targets_about(p, goal, room)
     places, speeds = motions(p, v, targets, room)
@@ -126,6 +134,9 @@ def find_way(way: Way, branch: float, goal: Array, others: Sequence[Way], now: f
         for o in others:
             apart = (mine[:, some] - o.places(grid)[:, None, :]).transpose(1, 0, 2) * room.scale
             ok &= _least(apart) >= min(room.distance, _now(apart[0]))
+        if inside is not None:
+            left = inside(places[:, some].reshape(-1, 3)).reshape(len(places), -1)
+            ok &= left.min(axis=0) >= np.minimum(left[0] - 1e-3, 0.0)  # who is outside may only come back
         if ok.any():
             k = some[int(np.argmax(ok))]
             return _joined(way.since(now), np.column_stack([t, places[:, k], speeds[:, k]]))

@@ -9,7 +9,7 @@ from random import Random
 import numpy as np
 
 from giljabi.fleet.agreement import Agreement
-from giljabi.fleet.dodge import Room, clear, find_way
+from giljabi.fleet.dodge import Inside, Room, clear, find_way
 from giljabi.fleet.intent import Intent, Way
 from giljabi.types import Array
 
@@ -21,10 +21,15 @@ NEAR = 0.3  # m from its goal a way may end
 
 
 class Member:
-    """Sans-I/O: `hear` messages, `step`, send what `say` gives a few times a second. Seeded: same input, same ways."""
+    """Sans-I/O: `hear` messages, `step`, send what `say` gives a few times a second. Seeded: same input, same ways.
 
-    def __init__(self, vehicle: str, members: Sequence[str], room: Room, now: float, place: Array) -> None:
-        self._room = room
+    inside: see find_way.
+    """
+
+    def __init__(  # noqa: PLR0917
+        self, vehicle: str, members: Sequence[str], room: Room, now: float, place: Array, inside: Inside | None = None
+    ) -> None:
+        self._room, self._inside = room, inside
         self.agreement = Agreement(
             vehicle, tuple(members), lambda a, b, t: clear(a, b, t, room), Way.rest(now, np.asarray(place)), now
         )
@@ -65,7 +70,7 @@ class Member:
         if self.agreement.wish is None and now >= self._look:
             self._look = now + AGAIN_S
             branch = now + self._lead
-            found = find_way(self.way, branch, goal, list(self.agreement.taken()), now, self._room)
+            found = find_way(self.way, branch, goal, list(self.agreement.taken()), now, self._room, self._inside)
             if found is not None:
                 self.agreement.want(now, found, branch)
                 self.agreement.step(now)

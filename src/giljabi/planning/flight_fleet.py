@@ -6,17 +6,19 @@ The vehicle makes for a place further on along its line. Which way it takes ther
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from pydantic import Field
 
+from giljabi.fence import Fence
 from giljabi.fleet.dodge import Room
 from giljabi.fleet.intent import Intent
 from giljabi.fleet.member import Member
 from giljabi.missions.course import Course
 from giljabi.missions.executor import Reaction
+from giljabi.planning.fences import FenceMap, room_of
 from giljabi.planning.flight_line import AirLine
 from giljabi.planning.flight_route import FlightRouteOptions, FlightRoutePlanner
 from giljabi.platform import Platform
@@ -48,7 +50,7 @@ class FlightFleetOptions(FlightRouteOptions):
 
 
 class FlightFleetPlanner:
-    """steps.MissionPlanner and steps.FleetMember."""
+    """steps.MissionPlanner, steps.FleetMember and steps.KeepsFences."""
 
     def __init__(self, platform: Platform) -> None:
         options = platform.options(FlightFleetOptions, "steps", "planner")
@@ -67,6 +69,7 @@ class FlightFleetPlanner:
         self._name = ""
         self._member: Member | None = None
         self._heard: list[Intent] = []
+        self._fences, self._standing = FenceMap(platform.fences), room_of(platform).standing
         self._times: Array = np.asarray(DT * np.arange(ROWS), dtype=np.float64)
 
     # --- steps.FleetMember ---
@@ -86,6 +89,16 @@ class FlightFleetPlanner:
     def say(self, now: float) -> Intent | None:
         """What the others must know; None before the first step."""
         return self._member.say(now) if self._member is not None else None
+
+    # --- steps.KeepsFences ---
+
+    def set_fences(self, fences: Sequence[Fence]) -> None:
+        """Replaces all fences: legs and ways around others stay inside them."""
+        self._fences = FenceMap(fences)
+        self._route.set_fences(fences)
+
+    def _inside(self, places: Array) -> Array:
+        return self._fences.distance(places) - self._standing
 
     # --- steps.MissionPlanner ---
 
@@ -163,7 +176,7 @@ class FlightFleetPlanner:
     def _joined(self, now: float, odom: Odometry) -> Member:
         if self._member is None:
             name = self._name or self._o.members[0]
-            self._member = Member(name, self._o.members, self._room, now, odom.position.copy())
+            self._member = Member(name, self._o.members, self._room, now, odom.position.copy(), self._inside)
         return self._member
 
     def _goal(self, line: AirLine, place: Array) -> Array:
