@@ -8,7 +8,7 @@ further on; as soon as the line can be joined on a clear way, it is. Pieces stra
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,19 +16,16 @@ import numpy.typing as npt
 from pydantic import Field
 
 from giljabi.fence import Fence
-from giljabi.missions.course import Course
-from giljabi.missions.executor import Reaction
 from giljabi.planning.blend import Blend, join
 from giljabi.planning.corridor import Cells, CorridorOptions, CorridorPlanner, SmoothPlan
-from giljabi.planning.fences import FenceMap
+from giljabi.planning.flight_beside import BesideTheLine
 from giljabi.planning.flight_line import AirLine
-from giljabi.planning.flight_route import FlightRouteOptions, FlightRoutePlanner
+from giljabi.planning.flight_route import FlightRouteOptions
 from giljabi.platform import Platform
-from giljabi.steps import KeepsFences, PlanResult
+from giljabi.steps import PlanResult
 from giljabi.types import (
     OCCUPIED,
     Array,
-    Battery,
     GridMap,
     Kind,
     MissionPhase,
@@ -97,13 +94,13 @@ class _Progress:
     tries: int = 0
 
 
-class FlightAvoidPlanner:
+class FlightAvoidPlanner(BesideTheLine):
     """steps.MissionPlanner, steps.MapFollower and steps.KeepsFences."""
 
     def __init__(self, platform: Platform) -> None:
         options = platform.options(FlightAvoidOptions, "steps", "planner")
         self._o = o = options.avoid
-        self._route = FlightRoutePlanner(platform, options)
+        super().__init__(platform, options)
         m = platform.model
         radius = 0.5 * math.hypot(m.footprint.length, m.footprint.width)
         self._radius, limits = radius, m.limits
@@ -122,7 +119,6 @@ class FlightAvoidPlanner:
         )
         self._corridor: CorridorPlanner | None = None
         self._map: GridMap | None = None
-        self._fences = FenceMap()
         self._beyond: tuple[object, npt.NDArray[np.bool_]] | None = None
         self._forget()
 
@@ -143,7 +139,7 @@ class FlightAvoidPlanner:
 
     def set_route(self, route: Route) -> None:
         """Replaces the route; the mission goes back to idle."""
-        self._route.set_route(route)
+        super().set_route(route)
         self._forget()
 
     def set_map(self, grid: GridMap) -> None:
@@ -152,51 +148,14 @@ class FlightAvoidPlanner:
 
     def set_fences(self, fences: Sequence[Fence]) -> None:
         """Replaces all fences: local plans stay inside them as among things."""
-        self._fences, self._beyond = FenceMap(fences), None
-        if isinstance(self._route, KeepsFences):
-            self._route.set_fences(fences)
-
-    def set_mission(self, course: Course) -> str:
-        """Another mission, also in flight; says where it goes on. Raises BadInputError and flies the old one on."""
-        return self._route.set_mission(course)
+        super().set_fences(fences)
+        self._beyond = None
 
     def start(self) -> str:
         """Begins or goes on; after a failure the way is looked for again. Raises BadInputError saying why not."""
-        said = self._route.start()
+        said = super().start()
         self._failed, self._closed, self._progress = "", [], _Progress()
         return said
-
-    def pause(self) -> str:
-        """Brings the vehicle to a stop until start()."""
-        return self._route.pause()
-
-    def skip(self, step: int | None = None) -> str:
-        """Goes to a step of the mission, counted from 0; None: the next one."""
-        return self._route.skip(step)
-
-    def return_home(self) -> str:
-        """Flies to home or the nearest rally point, and lands there."""
-        return self._route.return_home()
-
-    def land(self) -> str:
-        """Lands where it is."""
-        return self._route.land()
-
-    def demand(self, reaction: Reaction, why: str) -> None:
-        """What failsafes ask for now."""
-        self._route.demand(reaction, why)
-
-    def armed(self, armed: bool) -> None:
-        """Whether the guard is armed."""
-        self._route.armed(armed)
-
-    def take_battery(self, battery: Battery) -> None:
-        """The newest word of the battery."""
-        self._route.take_battery(battery)
-
-    def problems(self) -> Mapping[str, str]:
-        """Why the mission cannot start, by name."""
-        return self._route.problems()
 
     def step(self, now: float, odom: Odometry, tracks: Tracks | None) -> PlanResult:
         """The line's plan where that is clear, else a local one; it always ends in a stop."""

@@ -6,24 +6,21 @@ The vehicle makes for a place further on along its line. Which way it takes ther
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from pydantic import Field
 
-from giljabi.fence import Fence
 from giljabi.fleet.dodge import Room
 from giljabi.fleet.intent import Intent
 from giljabi.fleet.member import Member
-from giljabi.missions.course import Course
-from giljabi.missions.executor import Reaction
-from giljabi.planning.fences import FenceMap, room_of
+from giljabi.planning.fences import room_of
+from giljabi.planning.flight_beside import BesideTheLine
 from giljabi.planning.flight_line import AirLine
-from giljabi.planning.flight_route import FlightRouteOptions, FlightRoutePlanner
+from giljabi.planning.flight_route import FlightRouteOptions
 from giljabi.platform import Platform
 from giljabi.steps import PlanResult
-from giljabi.types import Array, Battery, MissionPhase, Odometry, Route, Tracks, Trajectory
+from giljabi.types import Array, MissionPhase, Odometry, Tracks, Trajectory
 from giljabi.yaml_file import Strict
 
 DT, ROWS = 0.1, 31  # of trajectories
@@ -49,11 +46,12 @@ class FlightFleetOptions(FlightRouteOptions):
     fleet: FleetOptions
 
 
-class FlightFleetPlanner:
+class FlightFleetPlanner(BesideTheLine):
     """steps.MissionPlanner, steps.FleetMember and steps.KeepsFences."""
 
     def __init__(self, platform: Platform) -> None:
         options = platform.options(FlightFleetOptions, "steps", "planner")
+        super().__init__(platform, options)
         o = self._o = options.fleet
         if len(set(o.members)) != len(o.members):
             raise platform.error(("steps", "planner", "options", "fleet", "members"), "a name stands twice")
@@ -65,11 +63,10 @@ class FlightFleetPlanner:
             o.distance_m, o.height_share, o.height_min, o.height_max,
         )  # fmt: skip
         self._corner = options.corner_m
-        self._route = FlightRoutePlanner(platform, options)
         self._name = ""
         self._member: Member | None = None
         self._heard: list[Intent] = []
-        self._fences, self._standing = FenceMap(platform.fences), room_of(platform).standing
+        self._standing = room_of(platform).standing
         self._times: Array = np.asarray(DT * np.arange(ROWS), dtype=np.float64)
 
     # --- steps.FleetMember ---
@@ -89,62 +86,6 @@ class FlightFleetPlanner:
     def say(self, now: float) -> Intent | None:
         """What the others must know; None before the first step."""
         return self._member.say(now) if self._member is not None else None
-
-    # --- steps.KeepsFences ---
-
-    def set_fences(self, fences: Sequence[Fence]) -> None:
-        """Replaces all fences: legs and ways around others stay inside them."""
-        self._fences = FenceMap(fences)
-        self._route.set_fences(fences)
-
-    def _inside(self, places: Array) -> Array:
-        return self._fences.distance(places) - self._standing
-
-    # --- steps.MissionPlanner ---
-
-    def set_route(self, route: Route) -> None:
-        """Replaces the route; the mission goes back to idle."""
-        self._route.set_route(route)
-
-    def set_mission(self, course: Course) -> str:
-        """Another mission, also in flight; says where it goes on. Raises BadInputError and flies the old one on."""
-        return self._route.set_mission(course)
-
-    def start(self) -> str:
-        """Begins or goes on; raises BadInputError saying why not."""
-        return self._route.start()
-
-    def pause(self) -> str:
-        """Brings the vehicle to a stop until start()."""
-        return self._route.pause()
-
-    def skip(self, step: int | None = None) -> str:
-        """Goes to a step of the mission, counted from 0; None: the next one."""
-        return self._route.skip(step)
-
-    def return_home(self) -> str:
-        """Flies to home or the nearest rally point, and lands there."""
-        return self._route.return_home()
-
-    def land(self) -> str:
-        """Lands where it is."""
-        return self._route.land()
-
-    def demand(self, reaction: Reaction, why: str) -> None:
-        """What failsafes ask for now."""
-        self._route.demand(reaction, why)
-
-    def take_battery(self, battery: Battery) -> None:
-        """The newest word of the battery."""
-        self._route.take_battery(battery)
-
-    def problems(self) -> Mapping[str, str]:
-        """Why the mission cannot start, by name."""
-        return self._route.problems()
-
-    def armed(self, armed: bool) -> None:
-        """Whether the guard is armed."""
-        self._route.armed(armed)
 
     def step(self, now: float, odom: Odometry, tracks: Tracks | None) -> PlanResult:
         """The agreed way; it always ends at rest."""
@@ -172,6 +113,9 @@ class FlightFleetPlanner:
         trajectory = Trajectory(now, self._times, position, yaw, speed, np.gradient(yaw, self._times), status)
         told = member.note and self._route.goes_on
         return PlanResult(trajectory, replace(result.mission, note=member.note) if told else result.mission)
+
+    def _inside(self, places: Array) -> Array:
+        return self._fences.distance(places) - self._standing
 
     def _joined(self, now: float, odom: Odometry) -> Member:
         if self._member is None:
