@@ -71,17 +71,18 @@ def test_a_blind_scanner_stops_it_before_anything_it_has_not_seen() -> None:
     assert max(math.hypot(r["x"] - begin["x"], r["y"] - begin["y"]) for r in last) < 8.0
 
 
-def test_a_place_that_cannot_be_reached_is_said_to_be_so() -> None:
+def test_a_place_that_cannot_be_reached_is_said_to_be_so_and_it_comes_home() -> None:
     ring = [(30.0, 5.0, 10.4, 0.4), (30.0, -5.0, 10.4, 0.4), (25.0, 0.0, 0.4, 10.0), (35.0, 0.0, 0.4, 10.0)]
     walls = ",".join(f"{{position: [{x}, {y}], length: {a}, width: {b}}}" for x, y, a, b in ring)
     report, trace = fly(
         "drone_dead_end", "route.points=[[0,0,0],[5,0,5],[30,0,0]]", f"world.obstacles=[{walls}]", "asserts=[]",
-        "duration_s=180",
+        "duration_s=300",
     )  # fmt: skip
     failed = [r for r in trace.rows if r["phase"] is MissionPhase.FAILED]
     assert failed
     assert "no way" in failed[0]["note"]
     assert report["outcome"] != "collision"
+    assert math.hypot(trace.rows[-1]["x"], trace.rows[-1]["y"]) < 2.0  # nobody helped it: it went home
     assert report["min_distance_m"] > 0.2
 
 
