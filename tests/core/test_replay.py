@@ -321,3 +321,17 @@ def test_table_reader_is_told_from_samples() -> None:
     with pytest.raises(BadInputError):
         sidecar.read_table(Path("/dev/null/x"), ("t_s",))
     assert COMMAND == "replay"
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 4.0])
+def test_pace_is_that_of_the_recording_and_does_not_drift(speed: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("giljabi.replay.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("giljabi.replay.time.sleep", lambda s: now.__setitem__(0, now[0] + s + 0.003))  # wakes late
+    pace, begin = Pace(speed), None
+    for k in range(6001):
+        pace.wait(50.0 + 0.01 * k)
+        begin = now[0] if begin is None else begin
+        now[0] += 0.001 / speed  # what the step takes
+        assert -1e-9 <= now[0] - begin - 0.01 * k / speed < 0.003 + 0.0011 / speed
+    assert now[0] - begin == pytest.approx(60.0 / speed, rel=1e-3)
