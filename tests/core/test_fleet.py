@@ -50,6 +50,26 @@ def test_message_comes_back_as_it_was(way: Way, wish: Way | None, agreed: dict[s
     assert replace(got, way=way, wish=wish) == sent
 
 
+@given(st.lists(st.floats(1e-9, 1e-3), min_size=1, max_size=30), st.floats(0.0, 2e9))
+def test_rows_a_moment_apart_are_still_a_way_when_written(steps: list[float], t0: float) -> None:
+    t = np.unique(t0 + np.cumsum(steps))
+    rows = np.column_stack([t, np.arange(len(t)), np.zeros((len(t), 5))])
+    rows[:-1, 4] = 1.0
+    got = from_text(to_text(Intent("vehicle_1", t0, 1, Way(rows), 1))).way
+    assert np.allclose(got.rows[-1], rows[-1], atol=1e-4)
+    assert set(got.rows[:, 1]) <= set(rows[:, 1])
+
+
+def test_a_new_way_leaves_the_old_one_with_room_between_their_rows() -> None:
+    p, goal = np.zeros(3), np.array([30.0, 0.0, 5.0])
+    way = find_way(Way.rest(0.0, p), 1.0, goal, [], 0.0, ROOM)
+    assert way is not None
+    for branch in 1.2 + np.array([1e-7, 1e-5, 2e-4]):  # just beyond a row of the way
+        turned = find_way(way, branch, goal + [0.0, 9.0, 0.0], [], 1.1, ROOM)
+        assert turned is not None
+        assert np.diff(turned.rows[:, 0]).min() >= 1e-3
+
+
 @given(st.text(max_size=60) | st.recursive(st.none() | st.floats() | st.text(max_size=3), st.lists).map(str))
 def test_garbage_is_refused_in_words(text: str) -> None:
     with pytest.raises(BadInputError, match="intent"):

@@ -35,10 +35,15 @@ def environment(domain: int) -> dict[str, str]:
     return env | ros_environment(env)
 
 
+_raised: list[Exception] = []
+
+
 def wait(what: str, condition: Callable[[], Any], timeout_s: float = READY_S) -> Any:
     """The condition's first true value; fails naming `what`."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
+        if _raised:
+            raise _raised[0]
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
         time.sleep(0.02)
     return value
@@ -163,8 +168,12 @@ def graph(domain: int) -> Iterator[Any]:
 
     def spin() -> None:
         while not end.is_set():
-            executor.spin_once(timeout_sec=0.05)
+            try:
+                executor.spin_once(timeout_sec=0.05)
+            except Exception as e:
+                _raised.append(e)  # of a test's own callback: wait() fails with it at once
 
+    _raised.clear()
     thread = threading.Thread(target=spin, daemon=True)
     thread.start()
     try:

@@ -16,6 +16,7 @@ AZIMUTHS = np.radians([0.0, -15.0, 15.0, -30.0, 30.0, -55.0, 55.0, -90.0, 90.0, 
 CLIMBS = np.radians([0.0, 20.0, -20.0, 50.0, -50.0, 85.0, -85.0])
 REACHES = (1.0, 0.45, 0.15)  # of the furthest
 CHUNK = 16  # ways looked at together, the best first
+APART = 1e-3  # s between rows of a way, at least
 KEEP = 0.02  # m: what is agreed to may be so much nearer than what is looked for
 
 
@@ -150,5 +151,5 @@ def _joined(way: Way, rows: Array) -> Way:
     thin = rows[: last + 1]
     keep = np.zeros(len(thin), dtype=bool)
     keep[::2] = keep[-1] = True
-    old = way.rows[way.rows[:, 0] < thin[0, 0] - 1e-6]
+    old = way.rows[way.rows[:, 0] < thin[0, 0] - APART]
     return Way(np.vstack([old, thin[keep]]))

@@ -113,7 +113,12 @@ def from_text(text: str) -> Intent:
 
 
 def _rows(way: Way) -> list[list[float]]:
-    return [[round(float(r[0]), 4), *(round(float(v), 3) for v in r[1:])] for r in way.rows]
+    """Times rise as written too: of rows within one written time the last stands, for a way ends at rest."""
+    out: dict[float, list[float]] = {}
+    for r in way.rows:
+        t = round(float(r[0]), 4)
+        out[t] = [t, *(round(float(v), 3) for v in r[1:])]
+    return list(out.values())
 
 
 def _way(data: Any) -> Way:
