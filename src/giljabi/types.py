@@ -370,6 +370,8 @@ class MissionState:
     cross_track: float  # m, positive to the left of the route
     note: str = ""  # what the planner is doing: following, avoiding track 12, stopping because ...
     step: int = 0  # of a mission, counted from 1; 0: there are no steps
+    aside: bool = False  # it returns or lands in place of its steps
+    asks: tuple[str, ...] | None = None  # what may be asked for now; None: it follows a route, to be paused and resumed
 
 
 @dataclass(frozen=True, slots=True)

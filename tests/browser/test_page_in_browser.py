@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from giljabi.fence import Fence
 from giljabi.operator.demo import Demo
 from giljabi.operator.server import CLIENTS_MAX
-from giljabi.types import JointState, Odometry, StackState
+from giljabi.types import JointState, MissionState, Odometry, StackState
 
 pytestmark = pytest.mark.browser
 
@@ -211,3 +212,56 @@ def test_many_pages_and_no_more(demo: Demo) -> None:
     demo.server.close()
     assert time.monotonic() - start < 3.0
     assert not demo.server._thread.is_alive()
+
+
+FENCE, KEEP_OUT, BROKEN, LEG = "#3fb6a8", "#e0853f", "#ff2f6d", "#f2f7fb"
+
+
+@pytest.fixture
+def flight() -> Iterator[Demo]:
+    with Demo("drone", port=0, flies=True) as d:
+        yield d
+
+
+def test_fences_and_the_present_leg_are_drawn_and_what_is_broken_stands_out(tab: Any, flight: Demo) -> None:
+    open_page(tab, flight)
+    tab.page.click("#fit")
+    for colour, what in ((FENCE, "fence"), (KEEP_OUT, "keep-out"), (LEG, "present leg")):
+        eventually(lambda c=colour: tab.page.evaluate(COUNT_PIXELS, c) > 100, what)  # type: ignore[misc]
+    assert tab.page.evaluate(COUNT_PIXELS, BROKEN) == 0
+    flight.scene.aside = "return"
+    eventually(lambda: tab.page.evaluate(COUNT_PIXELS, LEG) == 0, "no leg is flown on a return")
+    r = flight.scene.radius
+    flight.feed.set_fences([Fence(centre=(0.0, 0.0), radius=2.0 * r, keep_out=True)])
+    eventually(lambda: tab.page.evaluate(COUNT_PIXELS, BROKEN) > 1000, "the keep-out that it is in")
+    assert tab.page.evaluate(COUNT_PIXELS, FENCE) == 0
+    assert tab.errors == []
+
+
+def test_buttons_of_a_mission_are_enabled_where_it_allows_them_and_show_the_answer(tab: Any, flight: Demo) -> None:
+    open_page(tab, flight)
+    eventually(lambda: tab.page.is_enabled("#return"), "it may be asked to return")
+    assert tab.page.is_disabled("#resume")
+    tab.page.click("#skip")
+    eventually(lambda: text(tab, "#mission-note") == "step 4 of 6", "the next step is flown")
+    assert text(tab, "#answer") == "mission/skip: under way"
+    tab.page.click("#return")
+    eventually(lambda: tab.page.is_disabled("#return"), "it returns")
+    tab.page.click("#land")
+    eventually(lambda: tab.page.is_disabled("#land"), "it lands")
+    tab.page.click("#resume")
+    eventually(lambda: tab.page.is_enabled("#land"), "the mission is flown on")
+    assert flight.scene.asked == ["skip", "return", "land"]
+    flight.server._buttons["land"] = lambda: (False, "mission/land: it returns: battery low")
+    tab.page.click("#land")
+    eventually(lambda: "battery low" in text(tab, "#answer"), "the refusal is shown")
+    assert "bad" in tab.page.get_attribute("#answer", "class")
+    flight.scene.silent.add(MissionState)
+    eventually(lambda: tab.page.is_disabled("#land"), "a silent planner is not asked")
+    assert request(flight, "POST", "/buttons/land")[0] == 403
+
+
+def test_who_follows_a_route_has_no_buttons_of_a_mission(tab: Any, demo: Demo) -> None:
+    open_page(tab, demo)
+    assert tab.page.is_visible("#pause")
+    assert not any(tab.page.is_visible(f"#{name}") for name in ("skip", "return", "land"))

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from giljabi.frames import LocalFrame, quat_from_yaw
 from giljabi.missions.course import Course, course_from, route_of
-from giljabi.missions.executor import Reaction
+from giljabi.missions.executor import Executor, Reaction
 from giljabi.missions.plan import Home, Plan, PlanItem, Rally
 from giljabi.planning.flight_route import FlightRoutePlanner
 from giljabi.platform import load_platform
@@ -279,3 +281,37 @@ def test_routes_out_of_missions_for_planners_that_follow_routes() -> None:
     assert route.speed.tolist() == [5.0, 2.0, 5.0]
     with pytest.raises(BadInputError, match=r"step 2 \(loiter\): this planner follows routes"):
         route_of(course_from(Plan(items=[at("waypoint", 0, 0), at("loiter", 9, 0, hold_s=3)]), ORIGIN))
+
+
+events = st.tuples(
+    st.sampled_from(["pause", "resume", "skip", "return", "land"]), st.sampled_from(list(Reaction)),
+    st.sampled_from(["fly", "rest", "disarm"]),
+)  # fmt: skip
+
+
+@given(st.lists(events, max_size=12))
+def test_what_may_be_asked_for_is_what_is_not_refused(happens: list[tuple[str, Reaction, str]]) -> None:
+    m = Executor(15.0)
+    m.load(course(at("waypoint", 30, 0), at("loiter", 30, 30, until_resumed=True), at("waypoint", 0, 30), HOME))
+    place = np.array([0.0, 0.0, 0.0])
+    m.grounded = False
+    m.seen(place)
+    assert m.asks == ()
+    m.start()
+    calls = {"pause": m.pause, "resume": m.start, "skip": m.skip, "return": m.return_home, "land": m.land}
+    for ask, reaction, then in happens:
+        m.demand(reaction, "the link is lost")
+        may, before = m.asks, (m.phase, m.version, m.flies, m.step)
+        try:
+            calls[ask]()
+        except BadInputError:
+            assert ask not in may
+        else:  # what is not offered is refused, changes nothing, or makes no sense on the ground
+            same = before == (m.phase, m.version, m.flies, m.step)
+            assert ask in may or same or m.grounded or before[0] is MissionPhase.ARRIVED
+        m.grounded = then == "disarm"
+        if m.phase is MissionPhase.RUNNING:
+            place = m.leg(place).points[-1]
+            m.seen(place)
+            if then == "rest":
+                m.rests(1.0, True)

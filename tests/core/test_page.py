@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from giljabi.fence import Fence
+from giljabi.missions.course import Course, Step
 from giljabi.operator.page import WIRE_SOURCE, PageModel, closest_approach, compass_deg
 from giljabi.platform import load_platform
 from giljabi.types import (
@@ -195,3 +197,53 @@ def test_a_silent_planners_last_note_is_no_news(model: PageModel) -> None:
     model.take(10.0, MissionState(10.0, MissionPhase.RUNNING, 0.5, 100.0, 0.0, "following"))
     assert model.frame(11.0)["mission"]["note"] == "following"
     assert model.frame(14.0)["mission"]["note"] == "silent for 4 s; its last word was: following"
+
+
+def test_fences_and_legs_and_what_is_broken(tmp_path: Any, root: Any) -> None:
+    text = (root / "config/platforms/drone.yaml").read_text() + "\nfences:\n  - {height_max: 30.0}\n"
+    (tmp_path / "mine.yaml").write_text(text)
+    model = PageModel(load_platform(tmp_path / "mine.yaml"))
+    assert [f["words"] for f in model.route()["fences"]] == ["fence: below 30 m"]
+    steps = (
+        Step("takeoff", np.array([[math.nan, math.nan, 10.0]]), 5.0), Step("waypoint", np.array([[40.0, 0, 10]]), 5.0),
+        Step("survey", np.array([[40.0, 20, 10], [0, 20, 10]]), 5.0), Step("return", np.zeros((0, 3)), 5.0),
+    )  # fmt: skip
+    fences = (
+        Fence(((-10, -10), (50, -10), (50, 50), (-10, 50))),
+        Fence(centre=(20.0, 10.0), radius=5.0, keep_out=True, height_max=20.0),
+    )
+    before = model.route_version
+    model.set_course(Course(steps, 5.0, fences=fences, home=(1.0, 2.0)))
+    route = model.route()
+    assert model.route_version == before + 1
+    assert [(leg["step"], leg["kind"]) for leg in route["legs"]] == [
+        (1, "takeoff"), (2, "waypoint"), (3, "survey"), (4, "return"),
+    ]  # fmt: skip
+    assert route["legs"][1]["points"] == [[1.0, 2.0], [40.0, 0.0]]
+    assert route["legs"][2]["points"] == [[40.0, 0.0], [40.0, 20.0], [0.0, 20.0]]
+    assert route["legs"][3]["points"][-1] == [1.0, 2.0]
+    assert [f["keep_out"] for f in route["fences"]] == [False, False, True]
+    places = {(0, 0, 10): [], (20, 10, 10): [2], (20, 10, 25): [], (60, 0, 10): [1], (60, 0, 31): [0, 1]}
+    for place, broken in places.items():
+        o = odometry(0.0, place[0], place[1], 0.0, 0.0)
+        o.position[2] = place[2]
+        model.take(0.0, o)
+        assert model.frame(0.1)["beyond"] == broken, place
+    model.set_course(None)
+    assert model.route()["legs"] == []
+    assert len(model.route()["fences"]) == 3  # the guard keeps them
+
+
+def test_buttons_of_the_mission_are_what_its_planner_says(model: PageModel) -> None:
+    def told(m: MissionState, now: float = 0.1) -> tuple[Any, ...]:
+        model.take(0.0, m)
+        shown = model.frame(now)["mission"]
+        return shown["asks"], shown["flies"], shown["step"]
+
+    assert told(MissionState(0, MissionPhase.RUNNING, 0, 0, 0)) == (["pause"], False, None)
+    assert told(MissionState(0, MissionPhase.PAUSED, 0, 0, 0)) == (["resume"], False, None)
+    assert told(MissionState(0, MissionPhase.IDLE, 0, 0, 0)) == ([], False, None)
+    flies = MissionState(0, MissionPhase.RUNNING, 0, 0, 0, "", 3, asks=("pause", "land"))
+    assert told(flies) == (["pause", "land"], True, 3)
+    assert told(flies, 60.0)[0] == []  # nobody knows any more
+    assert told(MissionState(0, MissionPhase.RUNNING, 0, 0, 0, "", 3, aside=True, asks=()))[2] is None

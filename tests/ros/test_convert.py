@@ -360,8 +360,9 @@ def test_bad_commands_are_refused(spoil: str) -> None:
 
 @given(T, st.sampled_from(MissionPhase), st.floats(0, 1), REAL, REAL, TEXT)
 def test_mission(t: float, phase: MissionPhase, progress: float, to_go: float, cross: float, note: str) -> None:
-    s = MissionState(t, phase, progress, to_go, cross, note)
-    assert status.mission_from_msg(wire(status.mission_to_msg(s))) == s
+    for more in ((), (3, True, ()), (2, False, ("pause", "land"))):
+        s = MissionState(t, phase, progress, to_go, cross, note, *more)
+        assert status.mission_from_msg(wire(status.mission_to_msg(s))) == s
 
 
 @given(T, st.booleans(), st.lists(TEXT, max_size=3))

@@ -15,10 +15,12 @@ import pytest
 rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed (extra [ros])")
 
 from giljabi import topics  # noqa: E402
+from giljabi.missions.files import plan_text  # noqa: E402
+from giljabi.missions.plan import Home, Plan, PlanItem  # noqa: E402
 from giljabi.ros import convert, goals, status  # noqa: E402
 from giljabi.ros.messages import message_class, qos_profile, service_class  # noqa: E402
 from giljabi.ros.page import PageNode  # noqa: E402
-from giljabi.types import ActuatorCommand, Odometry, Route, StackState  # noqa: E402
+from giljabi.types import ActuatorCommand, Odometry, Origin, Route, StackState  # noqa: E402
 
 pytestmark = pytest.mark.ros
 
@@ -164,3 +166,37 @@ def test_a_service_that_does_not_answer_is_reported(graph: Graph, monkeypatch: p
     while "nobody" in (answer := graph.press("pause"))["message"] and time.monotonic() < end:
         time.sleep(0.1)
     assert answer == {"done": False, "message": "mission/pause: no answer within 0.3 s"}
+
+
+def test_a_mission_comes_with_legs_and_fences_and_its_buttons_call_the_planner(graph: Graph) -> None:
+    square = [(35.1, 129.0), (35.1, 129.01), (35.11, 129.01), (35.11, 129.0)]
+    items = [PlanItem(kind="takeoff", alt_m=10.0), PlanItem(kind="waypoint", lat_deg=35.105, lon_deg=129.005)]
+    plan = Plan(home=Home(lat_deg=35.102, lon_deg=129.002), items=[*items, PlanItem(kind="return")], fences=[square])
+    mission, origin = graph.publisher(topics.MISSION_PLAN), graph.publisher(topics.ORIGIN)
+    mission.publish(message_class(topics.MISSION_PLAN.message)(data=plan_text(plan)))
+    origin.publish(convert.origin_to_msg(Origin(35.1, 129.0, 0.0), graph.page.clock.now()))
+    seen: dict[str, Any] = {}
+    for name, data in events(graph.connection(), 15.0):
+        seen[name] = data
+        if seen.get("route", {}).get("legs"):
+            break
+    assert [leg["kind"] for leg in seen["route"]["legs"]] == ["takeoff", "waypoint", "return"]
+    east, north = seen["route"]["legs"][1]["points"][-1]
+    assert (east, north) == (pytest.approx(455.9, abs=2.0), pytest.approx(554.7, abs=2.0))
+    assert seen["route"]["fences"][0]["points"][2] == [pytest.approx(911.8, abs=3.0), pytest.approx(1109.5, abs=3.0)]
+    assert set(seen["hello"]["buttons"]) == {"stop", "pause", "resume", "skip", "return", "land"}
+    asked = []
+    for row in (topics.MISSION_SKIP, topics.MISSION_RETURN, topics.MISSION_LAND):
+        name = row.name.rpartition("/")[2]
+
+        def answer(_request: Any, response: Any, name: str = name) -> Any:
+            asked.append(name)
+            response.success, response.message = name != "land", f"{name}: heard"
+            return response
+
+        graph.peer.create_service(service_class(row.type), row.name, answer)
+        end = time.monotonic() + 10
+        while "nobody" in (reply := graph.press(name))["message"] and time.monotonic() < end:
+            time.sleep(0.1)
+        assert reply == {"done": name != "land", "message": f"{row.name}: {name}: heard"}
+    assert asked == ["skip", "return", "land"]

@@ -121,10 +121,32 @@ class Executor:
     def _instead(self, what: Reaction, why: str) -> str:
         if self.phase in (IDLE, ARRIVED):
             raise BadInputError("nothing is flown; start a mission first")
-        if self.flies > what and self._asked[0] >= self.flies:
+        if self._kept_by(what):
             raise BadInputError(f"it {WORDS[self.flies]}: {self.why}")
         self._fly(what, why)
         return WORDS[what]
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """What a person may ask for now and it would do: of pause, resume, skip, return, land."""
+        if self.course is None or self.phase not in (RUNNING, PAUSED):
+            return ()
+        asked, runs, aside = self._asked[0], self.phase is RUNNING, self.flies is not Reaction.NONE
+        overruled = asked >= Reaction.RETURN or (asked is Reaction.HOLD and not runs)
+        holds = self._leg is not None and self._leg.holds is not None
+        flies = not self.grounded
+        can = {
+            "pause": runs and not (aside and asked is not Reaction.NONE),
+            "resume": (not runs or aside or holds) and not overruled,
+            "skip": self.step + 1 < len(self.course.steps) and not overruled,
+            "return": flies and self.flies is not Reaction.RETURN and not self._kept_by(Reaction.RETURN),
+            "land": flies and self.flies is not Reaction.LAND,
+        }
+        return tuple(name for name, may in can.items() if may)
+
+    def _kept_by(self, what: Reaction) -> bool:
+        """Whether failsafes keep it from flying less than they ask for."""
+        return self.flies > what and self._asked[0] >= self.flies
 
     def _refuse_against_failsafes(self) -> None:
         asked, why = self._asked

@@ -10,9 +10,13 @@ import math
 import sys
 import threading
 import time
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
+from giljabi.fence import Fence
+from giljabi.missions.course import Course, Step
 from giljabi.operator.page import WIRE_SOURCE, PageModel, Shown
 from giljabi.operator.server import PORT, PageFeed, PageServer
 from giljabi.platform import Platform, load_platform
@@ -36,7 +40,8 @@ from giljabi.types import (
 class Scene:
     """A vehicle on a circle, traffic that crosses it, and buttons that act on the made-up state."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, flies: bool = False) -> None:
+        """flies: a mission with steps and fences in place of a route."""
         limits, footprint = platform.model.limits, platform.model.footprint
         self.platform = platform
         self.speed = 0.7 * limits.speed_max
@@ -44,6 +49,8 @@ class Scene:
         self.mode = "auto"
         self.reasons: tuple[str, ...] = ()
         self.paused = False
+        self.flies, self.step, self.aside = flies, 3, ""
+        self.asked: list[str] = []  # buttons of the mission that were pressed
         self.silent: set[type] = set()  # classes that stop arriving: how a dead source looks
 
     def stop(self) -> tuple[bool, str]:
@@ -58,8 +65,34 @@ class Scene:
 
     def resume(self) -> tuple[bool, str]:
         """What the planner would do."""
-        self.paused = False
+        self.paused, self.aside = False, ""
         return True, "resume: accepted"
+
+    def ask(self, what: str) -> tuple[bool, str]:
+        """What the planner would do."""
+        self.asked.append(what)
+        if what == "skip":
+            self.step += 1
+        else:
+            self.aside = what
+        return True, f"mission/{what}: under way"
+
+    def course(self) -> Course:
+        """Steps about the circle, inside fences and around two keep-outs."""
+        r = self.radius
+        goes = [[r, 0.0], [0.0, r], [-r, 0.0], [-0.3 * r, -0.3 * r]]
+        steps = [Step("waypoint", np.array([[*p, 10.0]]), self.speed) for p in goes]
+        up = Step("takeoff", np.array([[math.nan, math.nan, 10.0]]), self.speed)
+        fences = (
+            Fence(((-1.4 * r, -1.5 * r), (1.5 * r, -1.4 * r), (1.4 * r, 1.6 * r), (-1.5 * r, 1.3 * r))),
+            Fence(centre=(0.35 * r, 0.3 * r), radius=0.25 * r, keep_out=True, height_max=40.0),
+            Fence(((-0.8 * r, -0.9 * r), (-0.2 * r, -0.8 * r), (-0.6 * r, -0.5 * r)), keep_out=True),
+            Fence(height_max=120.0),
+        )
+        home = (0.2 * r, -0.6 * r)
+        return Course(
+            (up, *steps, Step("return", np.zeros((0, 3)), self.speed)), self.speed, True, fences=fences, home=home
+        )
 
     def pose(self, t: float) -> tuple[Array, float]:
         """Position (2,) [m] and yaw [rad] at time t [s]."""
@@ -121,7 +154,15 @@ class Scene:
         progress = (t * self.speed / (2 * math.pi * self.radius)) % 1.0
         phase = MissionPhase.PAUSED if self.paused else MissionPhase.RUNNING
         to_go = (1 - progress) * 2 * math.pi * self.radius
-        return MissionState(t, phase, progress, to_go, 0.3 * math.sin(t), "following the route")
+        state = MissionState(t, phase, progress, to_go, 0.3 * math.sin(t), "following the route")
+        if not self.flies:
+            return state
+        asks = ("resume" if self.paused or self.aside else "", "" if self.paused else "pause")
+        more = (*("skip",) * (self.step < 6), *(a for a in ("return", "land") if a != self.aside))
+        note = f"{self.aside}s: asked for" if self.aside else f"step {self.step} of 6"
+        return replace(
+            state, note=note, step=self.step, aside=bool(self.aside), asks=(*filter(None, asks), *more)
+        )  # fmt: skip
 
     def _actuators(self, t: float) -> list[Shown]:
         wanted, sent, slots = {}, {}, {"position": {}, "velocity": {}, "effort": {}}  # type: ignore[var-annotated]
@@ -139,11 +180,14 @@ class Scene:
 class Demo:
     """The page's server on a scene, fed by a thread."""
 
-    def __init__(self, platform: str = "ship", port: int = PORT, rate_hz: float = 20.0) -> None:
-        self.scene = Scene(load_platform(platform))
+    def __init__(self, platform: str = "ship", port: int = PORT, rate_hz: float = 20.0, flies: bool = False) -> None:
+        self.scene = Scene(load_platform(platform), flies)
         self.model = PageModel(self.scene.platform, note="made-up data")
         self.feed = PageFeed(self.model, time.monotonic)
         buttons = {"stop": self.scene.stop, "pause": self.scene.pause, "resume": self.scene.resume}
+        if flies:
+            self.feed.set_course(self.scene.course())
+            buttons |= {what: partial(self.scene.ask, what) for what in ("skip", "return", "land")}
         self.server = PageServer(self.feed, buttons, port)
         self._period = 1.0 / rate_hz
         self._end = threading.Event()
@@ -173,9 +217,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="the page with a made-up scene", epilog="example: --platform car")
     parser.add_argument("--platform", default="ship")
     parser.add_argument("--port", type=int, default=PORT)
+    parser.add_argument("--mission", action="store_true", help="with the steps and fences of a flight")
     args = parser.parse_args(argv)
     try:
-        with Demo(args.platform, args.port) as demo:
+        with Demo(args.platform, args.port, flies=args.mission) as demo:
             print(f"page with made-up data: {demo.server.url}", flush=True)
             threading.Event().wait()
     except BadInputError as e:

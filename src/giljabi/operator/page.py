@@ -14,6 +14,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from giljabi import topics
+from giljabi.fence import Fence
+from giljabi.missions.course import Course
+from giljabi.operator.chart import Chart
 from giljabi.platform import Platform
 from giljabi.topics import Topic
 from giljabi.types import (
@@ -77,6 +80,7 @@ class PageModel:
         self.platform = platform
         self.note = note
         self.route_version = 0
+        self.chart = Chart(platform.fences)
         self.trail: deque[tuple[float, float]] = deque(maxlen=TRAIL_POINTS)
         self._newest: dict[type, tuple[float, Any]] = {}  # class -> (time of arrival, object)
         self._commands: dict[str, tuple[float, ActuatorCommand]] = {}
@@ -104,6 +108,16 @@ class PageModel:
                     self._extend_trail(item)
                 elif isinstance(item, Route):
                     self.route_version += 1
+
+    def set_fences(self, fences: Sequence[Fence]) -> None:
+        """Replaces the mission's fences."""
+        self.chart.set_fences(fences)
+        self.route_version += 1
+
+    def set_course(self, course: Course | None) -> None:
+        """Replaces the mission, its fences too; None: a route takes its place."""
+        self.chart.set_course(course)
+        self.route_version += 1
 
     def forget(self, kind: type) -> None:
         """Drops the newest of one class, e.g. a plan that was taken back."""
@@ -140,10 +154,13 @@ class PageModel:
         }
 
     def route(self) -> Json:
-        """The route as lines in map [m]; `left` and `right` are the edges of the corridor, null where it is open."""
-        found = self._newest.get(Route)
+        """The route as lines in map [m]; `left` and `right` are the edges of the corridor, null where it is open.
+
+        With the fences, and the mission's legs where it has some.
+        """
+        found, chart = self._newest.get(Route), {"fences": self.chart.fences, "legs": self.chart.legs}
         if found is None:
-            return {"version": self.route_version, "points": [], "left": [], "right": [], "closed": False}
+            return {"version": self.route_version, "points": [], "left": [], "right": [], "closed": False, **chart}
         route: Route = found[1]
         left, right = corridor(route)
         return {
@@ -152,6 +169,7 @@ class PageModel:
             "left": left,
             "right": right,
             "closed": route.closed,
+            **chart,
         }
 
     def frame(self, now: float) -> Json:
@@ -164,6 +182,7 @@ class PageModel:
             "tracks": self._tracks(now, odom[1] if odom else None),
             "plan": self._plan(now),
             "mission": self._mission(now),
+            "beyond": self.chart.beyond(odom[1].position) if odom else [],
             "health": self._health_rows(now),
             "actuators": self._actuators(now),
             "route_version": self.route_version,
@@ -278,6 +297,9 @@ class PageModel:
             "to_go_m": number(mission.distance_to_go, 1),
             "cross_track_m": number(mission.cross_track, 2),
             "note": note,
+            "step": None if mission.aside else mission.step or None,
+            "flies": mission.asks is not None,
+            "asks": [] if age["stale"] else list(_may_ask(mission)),
             **age,
         }
 
@@ -341,6 +363,12 @@ def _kind(value: float) -> str:
         return Kind(int(value)).name.lower()
     except (ValueError, OverflowError):  # not a number, infinite, or no kind of ours
         return Kind.UNKNOWN.name.lower()
+
+
+def _may_ask(m: MissionState) -> tuple[str, ...]:
+    if m.asks is not None:
+        return m.asks
+    return {MissionPhase.RUNNING: ("pause",), MissionPhase.PAUSED: ("resume",)}.get(m.phase, ())
 
 
 def _xy(points: Array) -> list[list[float | None]]:

@@ -10,7 +10,7 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from giljabi.fence import Fence
+from giljabi.missions.course import Course
 from giljabi.operator.page import PageModel, Shown
 from giljabi.types import BadInputError
 
@@ -59,6 +61,16 @@ class PageFeed:
         """Drops the newest of one class."""
         with self._lock:
             self._model.forget(kind)
+
+    def set_fences(self, fences: Sequence[Fence]) -> None:
+        """Replaces the mission's fences."""
+        with self._lock:
+            self._model.set_fences(fences)
+
+    def set_course(self, course: Course | None) -> None:
+        """Replaces the mission, its fences too; None: a route takes its place."""
+        with self._lock:
+            self._model.set_course(course)
 
     def frame(self) -> dict[str, Any]:
         """The frame of this moment."""

@@ -394,7 +394,7 @@ class FlightAvoidPlanner(BesideTheLine):
 
     def _told(self, m: MissionState, note: str) -> MissionState:
         if self._failed:
-            return replace(m, phase=MissionPhase.FAILED, note=self._failed)
+            return replace(m, phase=MissionPhase.FAILED, note=self._failed, asks=("resume", *(m.asks or ())))
         if self._local is None or m.phase is not MissionPhase.RUNNING:
             return m
         return replace(m, note=f"avoiding: {self._why}" + (f"; {note}" if note else ""))

@@ -180,10 +180,11 @@ class FlightRoutePlanner:
         mission.seen(odom.position)
         if mission.course is None or mission.phase is MissionPhase.IDLE:
             self._line = None
-            return PlanResult(None, MissionState(now, MissionPhase.IDLE, 0.0, 0.0, 0.0, "waits for its start"))
+            idle = MissionState(now, MissionPhase.IDLE, 0.0, 0.0, 0.0, "waits for its start", asks=mission.asks)
+            return PlanResult(None, idle)
         if refused := self._refusal(odom.position):
             self._line = None
-            return PlanResult(None, MissionState(now, MissionPhase.FAILED, 0.0, 0.0, 0.0, refused))
+            return PlanResult(None, MissionState(now, MissionPhase.FAILED, 0.0, 0.0, 0.0, refused, asks=()))
         self._watch_range(now, odom)
         line = self._newest_line(odom)
         reach = self._limits.speed * max(dt, DT) * 3.0 + self._o.lead_m
@@ -204,7 +205,10 @@ class FlightRoutePlanner:
         if mission.flies is Reaction.NONE:  # a return is no progress of the mission
             self._progress = min(max(1.0 - to_go / max(self._total, 1e-6), 0.0), 1.0)
         progress = 1.0 if done else self._progress
-        state = MissionState(now, mission.phase, progress, to_go, beside, note, mission.step + 1)
+        aside = mission.flies is not Reaction.NONE
+        state = MissionState(
+            now, mission.phase, progress, to_go, beside, note, mission.step + 1, aside, mission.asks
+        )  # fmt: skip
         return PlanResult(None if done else self._trajectory(now, line), state)
 
     def _watch_range(self, now: float, odom: Odometry) -> None:

@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any
 
 from giljabi import topics
+from giljabi.missions.course import course_from
+from giljabi.missions.files import parse_plan
 from giljabi.operator.page import WIRE_SOURCE, PageModel, Shown
 from giljabi.operator.server import PORT, RATE_HZ, Button, PageFeed, PageServer
 from giljabi.platform import Platform
@@ -50,10 +52,14 @@ class PageNode(StackNode):
         for source in ("auto", "manual", WIRE_SOURCE):
             command = partial(_command, slots=slots, source=source)
             self.show_newest(topics.ACTUATOR_COMMANDS.at(source), command, feed)
+        self._show_mission(feed)
         buttons = {
             "stop": self.button(topics.STOP),
             "pause": self.button(topics.MISSION_PAUSE),
             "resume": self.button(topics.MISSION_RESUME),
+            "skip": self.button(topics.MISSION_SKIP),
+            "return": self.button(topics.MISSION_RETURN),
+            "land": self.button(topics.MISSION_LAND),
         }
         self.server = PageServer(feed, buttons, int(self.get_parameter("page_port").value or PORT))
         self.server.start()
@@ -62,6 +68,26 @@ class PageNode(StackNode):
         self.every(self.row(topics.OPERATOR).rate_hz, lambda now: watched(now) if server.watched else None)
         tell("page", url=self.server.url)
         self.get_logger().info(f"page: {self.server.url}")
+
+    def _show_mission(self, feed: PageFeed) -> None:
+        """Fences and legs of the mission in force, as soon as it is known where map is."""
+        known: dict[str, Any] = {"plan": None, "origin": None}
+
+        def draw(**news: Any) -> None:
+            known.update(news)
+            if known["plan"] is not None and known["origin"] is not None:
+                feed.set_course(course_from(known["plan"], known["origin"]))
+
+        def take_plan(text: str) -> None:
+            if text:
+                draw(plan=parse_plan(text))
+            else:
+                known["plan"] = None
+                feed.set_course(None)
+
+        self.on_mission(lambda mission: None if mission.plan else feed.set_fences(mission.fences))
+        self.subscribe(topics.MISSION_PLAN, lambda msg: msg.data, take_plan)
+        self.subscribe(topics.ORIGIN, convert.origin_from_msg, lambda origin: draw(origin=origin))
 
     def show_newest(self, topic: Topic, from_msg: Callable[[Any], Shown], feed: PageFeed) -> None:
         """Converts only the newest message, and only as often as the page is drawn: these topics are fast."""

@@ -49,6 +49,8 @@ def mission_to_msg(s: MissionState) -> DiagnosticStatus:
         "cross_track_m": repr(float(s.cross_track)),
         "note": s.note,
         "step": str(s.step),
+        "aside": str(s.aside).lower(),
+        **({} if s.asks is None else {"asks": " ".join(s.asks)}),
     }
     return keyed_status(level, "mission", s.note or s.phase.value, values)
 
@@ -62,7 +64,9 @@ def mission_from_msg(msg: DiagnosticStatus) -> MissionState:
         raise BadInputError(f"mission state: phase is {v.get('phase')!r}; idle, running, ... is expected") from None
     progress, to_go, cross = (number_in(v, k) for k in ("progress", "distance_to_go_m", "cross_track_m"))
     step = int(number_in(v, "step")) if "step" in v else 0
-    return MissionState(number_in(v, "t_s"), phase, progress, to_go, cross, v.get("note", ""), step)
+    asks = tuple(v["asks"].split()) if "asks" in v else None
+    t, note, aside = number_in(v, "t_s"), v.get("note", ""), v.get("aside") == "true"
+    return MissionState(t, phase, progress, to_go, cross, note, step, aside, asks)
 
 
 def state_to_msg(s: StackState) -> DiagnosticStatus:

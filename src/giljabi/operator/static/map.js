@@ -2,6 +2,7 @@
 
 const COLORS = {
   ground: "#0b1016", grid: "#141d26", gridText: "#4d6072", route: "#8296aa", corridor: "#33475a", trail: "#2f6c8c",
+  leg: "#f2f7fb", fence: "#3fb6a8", keepOut: "#e0853f", beyond: "#ff2f6d",
   plan: "#7be08f", own: "#5cc8ff", track: "#ffbf47", close: "#ff5a4f", fixed: "#a58cff", text: "#dbe5ee", old: "#77838f",
 };
 const MIN_SCALE = 0.002, MAX_SCALE = 200; // pixels per metre
@@ -20,7 +21,7 @@ export class MapView {
     this.follow = true;
     this.onFollow = () => {};
     this.hello = null;
-    this.route = { points: [], left: [], right: [] };
+    this.route = { points: [], left: [], right: [], fences: [], legs: [] };
     this.frame = null;
     this.trail = [];
     this.lost = false;
@@ -114,7 +115,9 @@ export class MapView {
     pen.fillStyle = COLORS.ground;
     pen.fillRect(0, 0, this.width, this.height);
     this.drawGrid();
+    this.drawFences();
     this.drawRoute();
+    this.drawLegs();
     this.line(this.trail, COLORS.trail, 2);
     if (this.frame) {
       const plan = this.frame.plan;
@@ -176,6 +179,7 @@ export class MapView {
     const { points, left, right, closed } = this.route;
     this.line(left, COLORS.corridor, 1.5);
     this.line(right, COLORS.corridor, 1.5);
+    if (this.route.legs?.length) return; // they are the same way, with more to say
     this.line(points, COLORS.route, 2, [10, 7], closed);
     if (points.length > 60 || !points.length) return;
     const pen = this.pen;
@@ -193,6 +197,84 @@ export class MapView {
     pen.beginPath();
     pen.arc(gx, gy, 10, 0, 2 * Math.PI);
     pen.stroke();
+  }
+
+  // What is broken differs by width, fill and words, not by colour alone: it must be seen at night and in the sun.
+  drawFences() {
+    const broken = this.lost ? [] : this.frame?.beyond ?? [], everywhere = [];
+    (this.route.fences ?? []).forEach((f, i) => {
+      const bad = broken.includes(i), color = bad ? COLORS.beyond : f.keep_out ? COLORS.keepOut : COLORS.fence;
+      const words = bad ? `BROKEN: ${f.words}` : f.words;
+      if (!f.centre && !f.points.length) { everywhere.push([words, color]); return; }
+      const [x, y] = this.traceFence(f), pen = this.pen;
+      if (f.keep_out) this.hatch(color, bad);
+      pen.strokeStyle = color;
+      pen.lineWidth = bad ? 6 : 2.5;
+      pen.setLineDash(f.keep_out || bad ? [] : [14, 4, 3, 4]);
+      pen.stroke();
+      pen.setLineDash([]);
+      const within = (v, size) => (bad ? Math.min(Math.max(v, 90), size - 90) : v); // what is broken is named in sight
+      this.text(words, within(x, this.width), within(y - 8, this.height), color, "center", bad ? 16 : 12);
+    });
+    everywhere.forEach(([words, color], i) => this.text(words, 104, 28 + 19 * i, color, "left", 14));
+  }
+
+  // Leaves the outline as the pen's path; returns its highest place on the screen.
+  traceFence(f) {
+    const pen = this.pen;
+    pen.beginPath();
+    if (f.centre) {
+      const [x, y] = this.toScreen(...f.centre), r = f.radius * this.view.scale;
+      pen.arc(x, y, r, 0, 2 * Math.PI);
+      return [x, y - r];
+    }
+    const corners = f.points.map((p) => this.toScreen(...p));
+    corners.forEach(([x, y], i) => (i ? pen.lineTo(x, y) : pen.moveTo(x, y)));
+    pen.closePath();
+    return corners.reduce((a, b) => (b[1] < a[1] ? b : a));
+  }
+
+  hatch(color, bad) {
+    const tile = this.tiles?.[color] ?? document.createElement("canvas"), pen = this.pen;
+    if (!this.tiles?.[color]) {
+      tile.width = tile.height = 14;
+      const t = tile.getContext("2d");
+      t.strokeStyle = color;
+      t.lineWidth = 2;
+      for (const at of [-14, 0, 14]) { t.moveTo(at, 14); t.lineTo(at + 14, 0); }
+      t.stroke();
+      this.tiles = { ...this.tiles, [color]: tile };
+    }
+    pen.globalAlpha = bad ? 0.55 : 0.35;
+    pen.fillStyle = pen.createPattern(tile, "repeat");
+    pen.fill();
+    pen.globalAlpha = 1;
+  }
+
+  // The mission's steps: those behind are thin, the present one is wide, each has its number where it ends.
+  drawLegs() {
+    const legs = this.route.legs ?? [], mission = this.frame?.mission, old = this.lost || mission?.stale;
+    for (const { step, points } of legs) {
+      const present = step === mission?.step, behind = mission?.step && step < mission.step;
+      const color = present ? (old ? COLORS.old : COLORS.leg) : behind ? COLORS.corridor : COLORS.route;
+      this.line(points, color, present ? 5 : 2, present ? [] : [10, 7]);
+    }
+    let seen = [];
+    for (const { step, kind, points } of legs) {
+      const present = step === mission?.step;
+      if (!points.length || (legs.length > 60 && !present)) continue;
+      const [x, y] = this.toScreen(...points[points.length - 1]), pen = this.pen;
+      const near = seen.filter(([a, b]) => Math.hypot(a - x, b - y) < 30).length; // steps that end at one place
+      seen = [...seen, [x, y]];
+      pen.fillStyle = present ? COLORS.leg : COLORS.ground;
+      pen.strokeStyle = present ? COLORS.leg : COLORS.route;
+      pen.lineWidth = 1.5;
+      pen.beginPath();
+      pen.arc(x, y, present ? 7 : 4, 0, 2 * Math.PI);
+      pen.fill();
+      pen.stroke();
+      this.text(present ? `${step} ${kind}` : `${step}`, x + 10, y - 8 - 17 * near, present ? COLORS.leg : COLORS.route, "left", present ? 15 : 12);
+    }
   }
 
   vectorSeconds() { return Math.min(30, Math.max(3, this.frame?.plan?.horizon_s ?? 10)); }

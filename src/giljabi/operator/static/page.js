@@ -6,8 +6,9 @@ const $ = (id) => document.getElementById(id);
 const map = new MapView($("map"));
 const body = new BodyView($("body")); // of a robot with joints; hidden for others
 body.map = map;
+const ASKS = ["pause", "resume", "skip", "return", "land"]; // buttons of the mission
 const SILENCE_MS = 1500; // the stream is old after this
-let hello = null, frame = null, heard = 0;
+let hello = null, frame = null, heard = 0, asking = false;
 
 const show = (value, digits = 1, unit = "") => (value === null || value === undefined ? "–" : value.toFixed(digits) + unit);
 const degrees = (value) => (value === null || value === undefined ? "–" : String(Math.round(value) % 360).padStart(3, "0"));
@@ -52,9 +53,16 @@ function drawMission(m, plan) {
   $("mission-note").textContent = m?.note ?? "";
   $("plan-status").textContent = plan ? (plan.stale ? `old: ${show(plan.age, 1)} s` : plan.status) : "none";
   $("plan-horizon").textContent = plan && !plan.stale ? show(plan.horizon_s, 0, " s") : "–";
+  drawAsks(m);
+}
+
+// What the planner says that it would do now is enabled; what only missions know is hidden from those who follow routes.
+function drawAsks(m) {
   const known = hello?.buttons ?? [];
-  $("pause").hidden = !known.includes("pause") || m?.phase !== "running";
-  $("resume").hidden = !known.includes("resume") || m?.phase !== "paused";
+  for (const name of ASKS) {
+    $(name).hidden = !known.includes(name) || !m || !(m.flies || name === "pause" || name === "resume");
+    $(name).disabled = asking || !m?.asks.includes(name);
+  }
 }
 
 function actuatorRow(spec, a) {
@@ -146,7 +154,14 @@ $("stop").addEventListener("click", async () => {
   answer(reply);
   drawStop();
 });
-for (const name of ["pause", "resume"]) $(name).addEventListener("click", async () => answer(await press(name)));
+for (const name of ASKS) $(name).addEventListener("click", async () => {
+  asking = true; // one at a time: a second press is not the same wish again
+  answer({ done: true, message: `${name} sent` });
+  drawAsks(frame?.mission);
+  answer(await press(name));
+  asking = false;
+  drawAsks(frame?.mission);
+});
 
 const setNight = (on) => { document.body.classList.toggle("night", on); $("dim").setAttribute("aria-pressed", String(on)); };
 map.onFollow = (on) => $("follow").setAttribute("aria-pressed", String(on));
@@ -191,6 +206,7 @@ setInterval(() => {
   if (lost === map.lost) return;
   map.lost = body.lost = lost;
   $("lost").hidden = !lost;
+  for (const name of ASKS) $(name).disabled = $(name).disabled || lost;
   if (lost) drawBanner({ level: "lost", title: "NO CONTACT", detail: "this page has lost its server; what it shows is old" });
   map.redraw();
   body.redraw();
