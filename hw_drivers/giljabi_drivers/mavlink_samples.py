@@ -192,11 +192,11 @@ class Telemetry:
         cells = [v * 1e-3 for v in m.voltages if v != 65535]
         voltage = sum(cells) if cells else NAN
         current = m.current_battery * 0.01 if m.current_battery >= 0 else NAN
-        self.battery_share = m.battery_remaining * 0.01 if m.battery_remaining >= 0 else NAN
+        self.battery_share = m.battery_remaining * 0.01 if 0 <= m.battery_remaining <= 100 else NAN
         return Battery(heard.t, voltage, current, self.battery_share, self.names("battery", "battery"))
 
     def _sys_status(self, heard: Heard) -> None:
-        if heard.message.battery_remaining >= 0:
+        if 0 <= heard.message.battery_remaining <= 100:
             self.battery_share = heard.message.battery_remaining * 0.01
 
     def _extended(self, heard: Heard) -> Sample | None:

@@ -10,6 +10,7 @@ from pymavlink.dialects.v20 import ardupilotmega as dialect
 from giljabi.platform import Platform, load_platform
 from giljabi_drivers.contract import Received
 from giljabi_drivers.mavlink import MavlinkDriver
+from giljabi_drivers.mavlink_requests import Item
 
 T0 = 1.8e9  # stack time reads like UTC
 
@@ -80,3 +81,10 @@ class Autopilot:
 
 def feed(driver: MavlinkDriver, now: float, data: bytes, line: int = 0) -> Any:
     return driver.step(now, [Received(now, data, bus=line)])
+
+
+ITEMS = [
+    Item(dialect.MAV_CMD_NAV_WAYPOINT, dialect.MAV_FRAME_GLOBAL_RELATIVE_ALT_INT, (0.0, 1.5, 0.0, 0.0),
+         350955000 + 100 * i, 1290403000 - 50 * i, 20.0 + i)
+    for i in range(12)
+]  # fmt: skip

@@ -34,15 +34,22 @@ from giljabi_drivers.recordings import read_recording
 from giljabi_sim.scenario import load_scenario
 
 Target = Callable[[bytes], None]
-MAY_BE_NAN = {"alt_m", "utc_s"}  # and vectors whose components a device may not measure
+MAY_BE_NAN = {"alt_m", "utc_s", "voltage", "current", "share"}  # and vectors whose components a device may not measure
+
+
+@functools.cache
+def names_of(kind: type) -> tuple[str, ...]:
+    """Fields of a sample's type."""
+    return tuple(f.name for f in dataclasses.fields(kind))
 
 
 def look_into(sample: Any) -> None:
-    """Times and scalars are finite; vectors may leave slots open, but nothing is infinite."""
-    for f in dataclasses.fields(sample):
-        value = getattr(sample, f.name)
+    """Times and scalars are finite, or not told; vectors may leave slots open, but nothing is infinite."""
+    for name in names_of(type(sample)):
+        value = getattr(sample, name)
         if isinstance(value, float):
-            assert math.isfinite(value) or (f.name in MAY_BE_NAN and math.isnan(value)), sample
+            assert math.isfinite(value) or (name in MAY_BE_NAN and math.isnan(value)), sample
+            assert name != "share" or not (value < 0.0 or value > 1.0), sample
         elif isinstance(value, np.ndarray):
             if isinstance(sample, Scan):  # inf: nothing came back, NaN: nothing was measured
                 assert (value[np.isfinite(value)] >= 0.0).all(), sample
