@@ -305,13 +305,15 @@ class Route:
     """Polyline to follow in map.
 
     points: (n, 3) m; speed: (n,) m/s wanted towards each point; half_width: (n, 2) m free to the left
-    and to the right of the line (inf where open). A closed route repeats its first point.
+    and to the right of the line (inf where open). A closed route repeats its first point. heading: rad wanted at the
+    end, by what can turn there.
     """
 
     points: Array
     speed: Array
     half_width: Array
     closed: bool = False
+    heading: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +340,32 @@ class Trajectory:
     velocity: Array
     yaw_rate: Array
     status: str = "converged"
+
+
+LEFT, RIGHT = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class FootPlan:
+    """Footholds of a robot on two legs, in map, from where both of its feet stand beside each other.
+
+    side: (n,) LEFT or RIGHT, in turns; feet: (n, 4) x, y, z [m] and yaw [rad] of the soles' middles; over: (n,) m,
+    height of the highest ground that the foot passes on its way.
+    """
+
+    side: npt.NDArray[np.int64]
+    feet: Array
+    over: Array
+
+    def same(self, other: FootPlan | None) -> bool:
+        """Whether these are the same steps."""
+        if other is None:
+            return False
+        pairs = ((self.side, other.side), (self.feet, other.feet), (self.over, other.over))
+        return all(np.array_equal(a, b) for a, b in pairs)
+
+    def __len__(self) -> int:
+        return len(self.side)
 
 
 @dataclass(frozen=True, slots=True)
