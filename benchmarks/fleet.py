@@ -1,6 +1,7 @@
 """Drones that cross, agreeing by messages that are late and lost: distances, arrivals, time of a look.
 
-usage: python benchmarks/fleet.py [--runs N] [--first-seed K] [--drones N] [--loss 0.2] [--delay 0.3] [--json]
+usage: python benchmarks/fleet.py [--runs N] [--first-seed K] [--drones N] [--loss 0.2] [--delay 0.3] [--dies K]
+       [--json]
 
 Each run puts the drones on a circle of 12 to 20 m about a place, at about one height, and sends each to the place
 opposite (half of the runs), or to one of the others' places by chance. Everyone plans for itself; ten times a second it
@@ -8,6 +9,9 @@ tells the others its way and its wish, and each message to each receiver is lost
 planned goes through the drone's own controller to the simulated autopilot's loops with the parameters of
 config/platforms/drone.yaml, on the simulator's multirotor, in wind of up to 6 m/s with Dryden's gusts; position is
 known to 0.15 m (1 sigma, drifting), velocity to 0.03 m/s.
+
+--dies K: K of them, by chance, fall silent at 8 to 12 s: they want nothing any more, fly their way to its end and stay
+there. Who wants to where one of them stays need not arrive.
 
 least_m: least true distance of two centres in all runs. Exit 1 when two come nearer than 1.0 m or one does not arrive
 within 1 m in 120 s.
@@ -150,7 +154,13 @@ def task(seed: int, n: int) -> tuple[Array, Array]:
     return start, np.column_stack([goal[:, :2], start[:, 2]])
 
 
-def run(seed: int, n: int, loss: float, delay: float) -> dict[str, Any]:
+def _held(goal: Array, ways: list[Way]) -> Any:
+    """Which goals (n, 3) a silent one holds; (n,)."""
+    ends = np.array([w.rows[-1, 1:3] for w in ways]).reshape(-1, 2)
+    return (np.linalg.norm(goal[:, None, :2] - ends[None], axis=2) < DISTANCE + ARRIVED).any(axis=1)
+
+
+def run(seed: int, n: int, loss: float, delay: float, dies: int = 0) -> dict[str, Any]:
     """One run's figures."""
     platform = load_platform("drone")
     limits = platform.model.limits
@@ -163,6 +173,10 @@ def run(seed: int, n: int, loss: float, delay: float) -> dict[str, Any]:
     members = [Member(names[i], names, room, 0.0, start[i]) for i in range(n)]
     air = Air(seed, loss, delay)
     pairs = np.triu_indices(n, 1)
+    rng = generator(seed, "deaths")
+    death = np.full(n, math.inf)
+    death[rng.permutation(n)[:dies]] = rng.uniform(8.0, 12.0, dies)
+    lives = np.isinf(death)
     least, away, looks = math.inf, 0.0, []
     for k in range(round(LIMIT_S / TICK)):
         t = k * TICK
@@ -170,6 +184,8 @@ def run(seed: int, n: int, loss: float, delay: float) -> dict[str, Any]:
             for to, intent in air.due(t):
                 members[to].hear(intent, t)
             for i, m in enumerate(members):
+                if t > death[i]:
+                    continue
                 begin = time.process_time()
                 way = m.step(t, goal[i])
                 looks.append(time.process_time() - begin)
@@ -183,11 +199,12 @@ def run(seed: int, n: int, loss: float, delay: float) -> dict[str, Any]:
             d.fly(t)
         places = np.array([d.place for d in drones])
         least = min(least, float(np.linalg.norm(places[pairs[0]] - places[pairs[1]], axis=1).min()))
-        if k % 10 == 0 and bool((np.linalg.norm(places - goal, axis=1) < ARRIVED).all()):
+        due = lives & ~_held(goal, [m.way for m, v in zip(members, lives, strict=True) if not v])
+        if k % 10 == 0 and bool((np.linalg.norm(places - goal, axis=1) < ARRIVED)[due].all()):
             break
-    arrived = int((np.linalg.norm(places - goal, axis=1) < ARRIVED).sum())
+    arrived = int((np.linalg.norm(places - goal, axis=1) < ARRIVED)[due].sum())
     return {
-        "seed": seed, "seconds": t, "least_m": least, "off_way_m": away, "arrived": arrived,
+        "seed": seed, "seconds": t, "least_m": least, "off_way_m": away, "arrived": arrived, "due": int(due.sum()),
         "look_p50_ms": 1e3 * float(np.percentile([x for x in looks if x > 1e-3] or [0.0], 50)),
         "look_p99_ms": 1e3 * float(np.percentile(looks, 99)), "bytes_per_s": air.bytes / max(t, TICK) / n,
     }  # fmt: skip
@@ -201,18 +218,19 @@ def main() -> int:
     parser.add_argument("--drones", type=int, default=8)
     parser.add_argument("--loss", type=float, default=0.2, help="share of messages")
     parser.add_argument("--delay", type=float, default=0.3, help="s, the longest")
+    parser.add_argument("--dies", type=int, default=0, help="how many fall silent on the way")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     rows = []
     for seed in range(args.first_seed, args.first_seed + args.runs):
-        rows.append(run(seed, args.drones, args.loss, args.delay))
+        rows.append(run(seed, args.drones, args.loss, args.delay, args.dies))
         if not args.json:
             print(", ".join(f"{k} {v:.4g}" for k, v in rows[-1].items()), flush=True)
     out = {
         "runs": len(rows),
         "least_m": min(r["least_m"] for r in rows),
         "too_near": sum(r["least_m"] < LEAST for r in rows),
-        "stuck": sum(r["arrived"] < args.drones for r in rows),
+        "stuck": sum(r["arrived"] < r["due"] for r in rows),
         "seconds_p50": float(np.median([r["seconds"] for r in rows])),
         "seconds_max": max(r["seconds"] for r in rows),
         "off_way_m": max(r["off_way_m"] for r in rows),

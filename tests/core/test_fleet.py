@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from dataclasses import replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from giljabi.fence import Fence
-from giljabi.fleet.agreement import PROMISE_S, Agreement
+from giljabi.fleet.agreement import PROMISE_S, SILENT_S, Agreement
 from giljabi.fleet.dodge import Room, clear, find_way
 from giljabi.fleet.intent import Intent, Way, from_text, to_text
 from giljabi.fleet.member import Member
@@ -43,7 +44,7 @@ def ways(draw: st.DrawFn) -> Way:
 
 @given(ways(), ways() | st.none(), st.dictionaries(st.text(min_size=1, max_size=8), st.integers(0, 10**9), max_size=3))
 def test_message_comes_back_as_it_was(way: Way, wish: Way | None, agreed: dict[str, int]) -> None:
-    sent = Intent("vehicle_1", 12.3456, 7, way, 3, wish, 4, agreed)
+    sent = Intent("vehicle_1", 12.3456, 7, way, 3, wish, 4, agreed, {"a": 5}, {"b": 11.25})
     got = from_text(to_text(sent))
     assert np.allclose(got.way.rows, way.rows, atol=1e-9)
     assert (got.wish is None) == (wish is None)
@@ -136,37 +137,135 @@ def straight(a: Agreement, now: float, lead: float, goal: np.ndarray) -> Way:
     return Way(np.vstack([old, rest]) if len(old) else np.array(rest))
 
 
+KEEP = lambda a, b, t: clear(a, b, t, ROOM)  # noqa: E731
+
+
+@dataclass
+class Wanderers:
+    """Members that want anything at any time, and look at nobody: only the agreement keeps them apart."""
+
+    names: str
+    seed: int
+    loss: float
+    delay: float
+    cuts: list[tuple[float, float, str, str]] = field(default_factory=list)  # from, to [s], sender, receiver
+    dead: dict[str, float] = field(default_factory=dict)  # since when [s]
+    taken: Counter[str] = field(default_factory=Counter)  # late in the run
+
+    def wander(self, seconds: float, late: float = 0.0) -> None:
+        rng, air = np.random.default_rng(self.seed), Air(self.seed, self.loss, self.delay)
+        place = {n: np.array([6.0 * i, 0.0, 10.0]) for i, n in enumerate(self.names)}
+        self.members = {n: Agreement(n, self.names, KEEP, Way.rest(0.0, place[n]), 0.0) for n in self.names}
+        for t in 0.1 * np.arange(round(10 * seconds)):
+            for to, intent in air.due(t):
+                if t < self.dead.get(to, math.inf):
+                    self.members[to].hear(intent, t)
+            for name, a in self.members.items():
+                if t < self.dead.get(name, math.inf):
+                    self.taken[name] += self._wish(t, a, rng) and t > late
+                    self._tell(t, a, air)
+            self._look(t)
+
+    def _wish(self, t: float, a: Agreement, rng: np.random.Generator) -> bool:
+        taken = a.step(t)
+        if a.ready(t) and a.wish is None and rng.random() < 0.3:
+            lead = float(rng.uniform(0.2, 3.0 + self.delay))
+            goal = np.array([*rng.uniform(-2.0, 22.0, 2), 10.0])
+            a.want(t, straight(a, t, lead, goal), t + lead)
+            taken = a.step(t) or taken
+        return taken
+
+    def _tell(self, t: float, a: Agreement, air: Air) -> None:
+        news = a.say(t)
+        for other in self.names:
+            cut = any(b <= t < e and x == a.vehicle and y == other for b, e, x, y in self.cuts)
+            if other != a.vehicle and not cut:
+                air.send(t, other, news)
+
+    def _look(self, t: float) -> None:
+        for x, y in itertools.combinations(self.members.values(), 2):
+            grid = np.arange(t, max(x.way.end_t, y.way.end_t, t) + 0.1, 0.1)
+            apart = np.linalg.norm(x.way.places(grid) - y.way.places(grid), axis=1)
+            assert apart.min() > ROOM.distance - 0.1, (t, x.vehicle, y.vehicle)
+
+
 @settings(max_examples=12)
 @given(st.integers(0, 10**6), st.floats(0.0, 0.6), st.floats(0.0, 1.5))
 def test_no_two_are_ever_on_ways_that_come_too_near(seed: int, loss: float, delay: float) -> None:
-    """Members that want anything at any time, and look at nobody: only the agreement keeps them apart."""
-    names, rng, air = ["a", "b", "c", "d"], np.random.default_rng(seed), Air(seed, loss, delay)
-    keep = lambda a, b, t: clear(a, b, t, ROOM)  # noqa: E731
-    place = {n: np.array([6.0 * i, 0.0, 10.0]) for i, n in enumerate(names)}
-    members = {n: Agreement(n, names, keep, Way.rest(0.0, place[n]), 0.0) for n in names}
-    taken = 0
-    for k in range(300):
-        t = 0.1 * k
-        for to, intent in air.due(t):
-            members[to].hear(intent, t)
-        for name, a in members.items():
-            taken += a.step(t)
-            if a.ready(t) and rng.random() < 0.15:
-                lead = float(rng.uniform(0.2, 3.0))
-                goal = np.array([*rng.uniform(-2.0, 20.0, 2), 10.0])
-                a.want(t, straight(a, t, lead, goal), t + lead)
-                taken += a.step(t)
-            for other in names:
-                if other != name:
-                    air.send(t, other, a.say(t))
-        for x, y in itertools.combinations(names, 2):
-            grid = np.arange(t, max(members[x].way.end_t, members[y].way.end_t, t) + 0.1, 0.1)
-            apart = np.linalg.norm(members[x].way.places(grid) - members[y].way.places(grid), axis=1)
-            assert apart.min() > ROOM.distance - 0.1, (t, x, y)
-    assert taken > 8 or loss > 0.3 or delay > 0.5
+    w = Wanderers("abcd", seed, loss, delay)
+    w.wander(30.0)
+    assert w.taken.total() > 8 or loss > 0.3 or delay > 0.5
 
 
-def test_first_member_waits_for_nobody_and_a_missing_one_keeps_all_on_the_ground() -> None:
+@st.composite
+def silences(draw: st.DrawFn) -> list[tuple[float, float, str, str]]:
+    """Links that are cut for a while: between two, all of one's, one way or both."""
+    out = []
+    for _ in range(draw(st.integers(1, 6))):
+        begin, last = draw(st.floats(4.0, 45.0)), draw(st.floats(3.0, 30.0))
+        one, others = draw(st.sampled_from("abcd")), draw(st.sets(st.sampled_from("abcd"), min_size=1))
+        ways = draw(st.sampled_from(["speaks", "hears", "both"]))
+        out += [(begin, begin + last, one, o) for o in others if ways != "hears"]
+        out += [(begin, begin + last, o, one) for o in others if ways != "speaks"]
+    return out
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10**6), st.floats(0.0, 0.3), st.floats(0.0, 0.3), silences())
+def test_silence_of_any_kind_brings_no_two_together(
+    seed: int, loss: float, delay: float, cuts: list[tuple[float, float, str, str]]
+) -> None:
+    Wanderers("abcd", seed, loss, delay, cuts).wander(60.0)
+
+
+@pytest.mark.parametrize("who", ["a", "c", "ad"])
+def test_those_who_are_left_go_on_without_who_is_dead_and_not_too_few(who: str) -> None:
+    w = Wanderers("abcde", 3, 0.2, 0.3, dead=dict.fromkeys(who, 9.0))
+    w.wander(60.0, late=9.0 + SILENT_S + 3.0)
+    assert all(w.taken[n] >= 3 for n in "abcde" if n not in who), w.taken
+    few = Wanderers("abcd", 3, 0.2, 0.3, dead={"a": 9.0, "d": 9.0})
+    few.wander(40.0, late=9.0 + SILENT_S)
+    assert few.taken.total() == 0
+    assert few.members["b"].waits(40.0) == "a, d silent: 2 of 4 are too few to go on"
+    half = Wanderers("abcd", 3, 0.2, 0.3, dead={"b": 9.0, "d": 9.0})
+    half.wander(40.0, late=9.0 + SILENT_S)
+    assert half.taken["a"] > 2
+    assert half.taken["c"] > 2
+
+
+def test_who_was_cut_off_takes_nothing_and_goes_on_when_it_is_back() -> None:
+    alone = [(10.0, 30.0, x, y) for x, y in itertools.permutations("abc", 2) if "a" in (x, y)]
+    w = Wanderers("abc", 1, 0.2, 0.3, alone)
+    w.wander(30.0, late=10.0 + PROMISE_S)
+    assert w.taken["a"] == 0
+    assert w.taken["b"] > 1
+    assert w.taken["c"] > 1
+    w = Wanderers("abc", 1, 0.2, 0.3, alone)
+    w.wander(60.0, late=32.0)
+    assert all(w.taken[n] > 2 for n in "abc")
+
+
+def test_what_is_below_a_silent_one_is_taken() -> None:
+    members = {
+        n: Agreement(n, "abc", KEEP, Way.rest(0.0, np.array([6.0 * i, 0, 20])), 0.0) for i, n in enumerate("abc")
+    }
+    for t in np.arange(0.0, 14.0, 0.1):
+        for a, b in itertools.permutations(members.values(), 2):
+            if a.vehicle != "a" or t < 6.0:
+                b.hear(a.say(t), t)
+    b = members["b"]
+    assert b.silent(t) == ["a"]
+    for height, clears in ((5.0, False), (35.0, True)):
+        under = Way(np.array([[t, 6, 0, height, -2, 0, 0], [t + 3.0, 0, 0, height, 0, 0, 0]]))
+        assert all(KEEP(under, way, t) for way in b.taken(t)) is clears
+    room = Room(speed=5.0, climb=2.0, acceleration=2.0, distance=2.0, low=0.0)
+    start, goal = np.array([6.0, 0.0, 5.0]), np.array([-6.0, 0.0, 5.0])
+    found = find_way(Way.rest(t, start), t, goal, list(b.taken(t)), t, room)
+    assert found is not None
+    assert np.hypot(*found.rows[:, 1:3].T).min() > 1.9
+
+
+def test_a_way_is_taken_when_all_have_heard_of_it_and_a_missing_one_keeps_all_on_the_ground() -> None:
     keep = lambda a, b, t: True  # noqa: E731
     a, b = (Agreement(n, ["a", "b", "c"], keep, Way.rest(0.0, np.zeros(3)), 0.0) for n in "ab")
     a.hear(b.say(6.0), 6.0)
@@ -177,10 +276,16 @@ def test_first_member_waits_for_nobody_and_a_missing_one_keeps_all_on_the_ground
     assert a.ready(10.0)
     assert not a.ready(PROMISE_S)
     a.want(10.0, Way.rest(10.0, np.zeros(3)), 11.0)
-    assert a.step(10.0)
+    for m in (b, c):
+        assert not a.step(10.1)
+        m.hear(a.say(10.1), 10.1)
+        a.hear(m.say(10.2), 10.2)
+    assert a.step(10.2)
     for m in (a, c):
-        b.hear(m.say(10.0), 10.0)
-    b.want(10.0, Way.rest(10.0, np.zeros(3)), 11.0)
+        b.hear(m.say(10.3), 10.3)
+    b.want(10.3, Way.rest(10.3, np.zeros(3)), 11.3)
+    c.hear(b.say(10.4), 10.4)
+    b.hear(c.say(10.4), 10.4)
     assert not b.step(10.5)
     a.hear(b.say(10.5), 10.5)
     b.hear(a.say(10.6), 10.6)

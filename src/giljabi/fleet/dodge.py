@@ -46,8 +46,18 @@ def clear(a: Way, b: Way, now: float, room: Room) -> bool:
     """Whether two ways keep their distance from now on; who is nearer already may only move away."""
     end = max(a.end_t, b.end_t, now)
     t = np.arange(now, end + DT, DT)
-    apart = (a.places(t) - b.places(t)) * room.scale
+    apart = _apart(a.places(t), b.places(t), a.below, b.below) * room.scale
     return bool(_least(apart[None])[0] >= min(room.distance - KEEP, _now(apart)))
+
+
+def _apart(a: Array, b: Array, a_below: bool, b_below: bool) -> Array:
+    """Differences (..., 3) of places; none in height below what may come down."""
+    d = a - b
+    if a_below:
+        d[..., 2] = np.minimum(d[..., 2], 0.0)
+    if b_below:
+        d[..., 2] = np.maximum(d[..., 2], 0.0)
+    return np.asarray(d)
 
 
 def _now(apart: Array) -> float:
@@ -133,7 +143,8 @@ def find_way(  # noqa: PLR0917
             return None
         ok = np.ones(len(some), dtype=bool)
         for o in others:
-            apart = (mine[:, some] - o.places(grid)[:, None, :]).transpose(1, 0, 2) * room.scale
+            away = _apart(mine[:, some], o.places(grid)[:, None, :], False, o.below)
+            apart = away.transpose(1, 0, 2) * room.scale
             ok &= _least(apart) >= min(room.distance, _now(apart[0]))
         if inside is not None:
             left = inside(places[:, some].reshape(-1, 3)).reshape(len(places), -1)

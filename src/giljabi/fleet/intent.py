@@ -26,10 +26,12 @@ REST = 0.05  # m/s
 class Way:
     """rows (n, 7): stack time [s], place [m, map], velocity [m/s]; times rise, the last row is at rest.
 
-    Before its first row it stands where that begins, after its last where it ends.
+    Before its first row it stands where that begins, after its last where it ends. below: everything below it is taken,
+    too, for whoever flies it may come down.
     """
 
     rows: Array
+    below: bool = False
 
     @staticmethod
     def rest(t: float, place: Array) -> Way:
@@ -71,7 +73,11 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One message. number: rises with each message of a vehicle; agreed: newest wish agreed to, by vehicle."""
+    """One message. number: rises with each message of a vehicle; agreed: newest wish agreed to, by vehicle.
+
+    heard: number of the newest message of each other one that is not silent; silent: when each other one was, or may
+    have been, taken for silent last [s].
+    """
 
     vehicle: str
     t: float  # stack time at which it was made [s]
@@ -81,6 +87,8 @@ class Intent:
     wish: Way | None = None
     wish_number: int = 0  # rises; a new wish, or none, gives the older ones up
     agreed: Mapping[str, int] = field(default_factory=dict)
+    heard: Mapping[str, int] = field(default_factory=dict)
+    silent: Mapping[str, float] = field(default_factory=dict)
 
 
 def to_text(intent: Intent) -> str:
@@ -89,7 +97,8 @@ def to_text(intent: Intent) -> str:
         "vehicle": intent.vehicle, "t": round(intent.t, 4), "number": intent.number,
         "way": _rows(intent.way), "way_number": intent.way_number,
         "wish": _rows(intent.wish) if intent.wish is not None else None, "wish_number": intent.wish_number,
-        "agreed": dict(intent.agreed),
+        "agreed": dict(intent.agreed), "heard": dict(intent.heard),
+        "silent": {name: round(t, 4) for name, t in intent.silent.items()},
     }  # fmt: skip
     return json.dumps(out, separators=(",", ":"))
 
@@ -100,15 +109,17 @@ def from_text(text: str) -> Intent:
         d = json.loads(text)
         way, wish = _way(d["way"]), None if d["wish"] is None else _way(d["wish"])
         agreed = {_name(k): _count(v) for k, v in d["agreed"].items()}
+        heard = {_name(k): _count(v) for k, v in d["heard"].items()}
+        silent = {_name(k): float(v) for k, v in d["silent"].items()}
         t = float(d["t"])
         out = Intent(
             _name(d["vehicle"]), t, _count(d["number"]), way, _count(d["way_number"]), wish,
-            _count(d["wish_number"]), agreed,
+            _count(d["wish_number"]), agreed, heard, silent,
         )  # fmt: skip
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as e:
         raise BadInputError(f"intent: {type(e).__name__} {e}; what fleet.intent.to_text writes is expected") from None
-    if not math.isfinite(t):
-        raise BadInputError("intent: t is not finite; stack time is expected")
+    if not all(math.isfinite(v) for v in (t, *silent.values())):
+        raise BadInputError("intent: a time is not finite; stack time is expected")
     return out
 
 

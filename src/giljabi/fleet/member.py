@@ -13,7 +13,7 @@ from giljabi.fleet.dodge import Inside, Room, clear, find_way
 from giljabi.fleet.intent import Intent, Way
 from giljabi.types import Array
 
-LEAD_S = (0.3, 1.4)  # from asking to the place where the new way begins: for the first member, and for the others
+LEAD_S = 1.4  # from asking to the place where the new way begins
 AGAIN_S = 0.25  # between two looks for a way
 STUCK_S, DETOUR_S = 4.0, 3.0  # without progress until a detour, and how long it is tried
 PROGRESS = 0.5  # m
@@ -33,7 +33,6 @@ class Member:
         self.agreement = Agreement(
             vehicle, tuple(members), lambda a, b, t: clear(a, b, t, room), Way.rest(now, np.asarray(place)), now
         )
-        self._lead = LEAD_S[0] if members[0] == vehicle else LEAD_S[1]
         self._random = Random(vehicle)
         self._look = now
         self._best, self._best_t = math.inf, now
@@ -64,13 +63,13 @@ class Member:
         self.agreement.step(now)
         if goal is None or not self.agreement.ready(now):
             missing = self.agreement.missing()
-            self.note = f"waits for word of {', '.join(missing)}" if missing else ""
+            self.note = f"waits for word of {', '.join(missing)}" if missing else self.agreement.waits(now)
             return self.way
         goal = self._towards(now, np.asarray(goal, dtype=np.float64))
         if self.agreement.wish is None and now >= self._look:
             self._look = now + AGAIN_S
-            branch = now + self._lead
-            found = find_way(self.way, branch, goal, list(self.agreement.taken()), now, self._room, self._inside)
+            branch = now + LEAD_S
+            found = find_way(self.way, branch, goal, list(self.agreement.taken(now)), now, self._room, self._inside)
             if found is not None:
                 self.agreement.want(now, found, branch)
                 self.agreement.step(now)
