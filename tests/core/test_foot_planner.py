@@ -96,7 +96,7 @@ def test_a_goal_pose_is_reached_around_a_box(goal: Pose) -> None:
 
 def test_the_straight_way_takes_the_fewest_steps_and_goes_straight() -> None:
     plan = FootPlanner(legs()).plan(START, (2.0, 0.0, 0.0), terrain())
-    assert len(plan) <= 2.0 / (0.28 * 0.36) + 3
+    assert len(plan) <= 2.0 / (0.28 * 0.36) + 4  # two until it is as fast as it may, two to bring the feet together
     assert np.abs(plan.feet[:, 1]).max() < 0.06
 
 

@@ -16,6 +16,7 @@ from giljabi.frames import wrap_angle
 from giljabi.planning.terrain import Terrain, Way
 from giljabi.platform import Limits
 from giljabi.types import LEFT, RIGHT, Array, BadInputError, FootPlan
+from giljabi.walking.footsteps import SPEED_SLEW
 from giljabi.walking.walker_file import Walker
 
 ADVANCES = (1.0, 0.75, 0.5, 0.25, 0.0, -0.5)  # of the longest step
@@ -45,7 +46,8 @@ class Legs:
     length_max: float
     turn_max: float
     advance: float  # that the speed allows for a step, from the standing foot
-    turn: float  # that the turn rate allows for a step
+    advance_change: float  # of it from step to step
+    turn: float  # that the turn rate allows for a step, and its change
     step_height: float  # up or down
     half: tuple[float, float]  # of a sole
     margin: float  # from a sole to an edge
@@ -58,6 +60,7 @@ def legs_of(walker: Walker, limits: Limits, body: tuple[float, float], speed: fl
     g, foot = walker.gait, walker.left_foot
     return Legs(
         g.width, g.width_min, g.side_max, g.length_max, g.turn_max, min(speed * g.step_time, g.length_max),
+        SPEED_SLEW * g.step_time**2,
         min(limits.yaw_rate_max * g.step_time, g.turn_max), g.step_height, (foot.half_length, foot.half_width),
         g.edge_margin, body, limits.clearance,
     )  # fmt: skip
@@ -72,6 +75,8 @@ class _Node:
     over: float
     snapped: int  # feet at the goal
     before: int
+    advance: float = 0.0  # m that `foot` came down ahead of the other
+    bend: float = 0.0  # rad that it turned
 
 
 class FootPlanner:
@@ -188,20 +193,24 @@ class _Search:
         feet, costs, ends = self._candidates(node, side)
         feet[:, 2] = self._terrain.sole(feet[:, 0], feet[:, 1], feet[:, 3], self._p.sole)
         x, y, z, yaw = node.foot
+        ahead = math.cos(yaw) * (feet[:, 0] - x) + math.sin(yaw) * (feet[:, 1] - y)
         over = self._passed(np.array(node.other), feet)
         fits = np.abs(feet[:, 2] - z) <= self._g.step_height + 1e-9  # not with NaN
         fits &= over - np.minimum(feet[:, 2], node.other[2]) <= self._g.step_height + 1e-9
+        rise = np.abs(feet[:, 2] - z) + np.abs(feet[:, 2] - node.other[2])
+        fits &= (np.abs(ahead - node.advance) <= self._g.advance_change + 1e-9) | (rise > 1e-6)  # those take their time
+        fits &= np.abs(feet[:, 3] - yaw - node.bend) <= self._g.turn + 1e-9
         middle = 0.5 * (feet[:, :2] + (x, y))
         heading = yaw + 0.5 * (feet[:, 3] - yaw)
         fits &= self._p.clear(middle[:, 0], middle[:, 1], heading, self._terrain) >= self._slack
-        rise = np.abs(feet[:, 2] - z) + np.abs(feet[:, 2] - node.other[2])
         costs = costs + CLIMB_COST * (rise > 1e-6) + PASS_COST * (over > np.maximum(feet[:, 2], node.other[2]) + 1e-6)
         to_come = self._to_come(middle, heading)
         fits &= np.isfinite(to_come)
         for k in np.flatnonzero(fits):
             snapped = node.snapped + 1 if ends and k == len(feet) - 1 else 0
             foot, cost = foot_tuples(feet[k : k + 1])[0], node.cost + float(costs[k])
-            self._push(_Node(foot, node.foot, side, cost, float(over[k]), snapped, number), float(to_come[k]))
+            changed = (float(ahead[k]), foot[3] - yaw)
+            self._push(_Node(foot, node.foot, side, cost, float(over[k]), snapped, number, *changed), float(to_come[k]))
 
     def _candidates(self, node: _Node, side: int) -> tuple[Array, Array, bool]:
         """Footholds (k, 4), z still to be found, and their costs (k,); whether the last one is the goal's."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from giljabi.types import Array
 from giljabi.walking.walker_file import Gait
 
+if TYPE_CHECKING:
+    from giljabi.walking.planned import Steps
+
 LEFT, RIGHT = 0, 1
+SPEED_SLEW = 0.4  # m/s^2 and rad/s^2, of commanded velocities
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,7 @@ class Foothold:
 
     xy: Array  # (2,) m
     yaw: float  # rad
+    z: float = 0.0  # m, of the ground there
 
     def seen(self, xy: Array) -> Array:
         """A point (2,) of the ground in this foothold's axes."""
@@ -37,11 +43,12 @@ class Velocity:
     side: float = 0.0
     turn: float = 0.0
     height: float = math.inf  # m of the centre of mass while it stands; the gait's limits apply
+    steps: Steps | None = None  # planned ones, in place of a velocity
 
     @property
     def still(self) -> bool:
         """Nothing to walk for."""
-        return abs(self.forward) < 1e-3 and abs(self.side) < 1e-3 and abs(self.turn) < 1e-3
+        return self.steps is None and abs(self.forward) < 1e-3 and abs(self.side) < 1e-3 and abs(self.turn) < 1e-3
 
 
 def turn(v: Array, yaw: float) -> Array:

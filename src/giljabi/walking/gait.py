@@ -9,8 +9,9 @@ import numpy as np
 
 from giljabi.types import Array
 from giljabi.walking.base_estimation import rotation_of
-from giljabi.walking.footsteps import LEFT, RIGHT, Foothold, Footsteps, Velocity, turn, wrap
+from giljabi.walking.footsteps import LEFT, RIGHT, SPEED_SLEW, Foothold, Footsteps, Velocity, turn, wrap
 from giljabi.walking.pendulum import Pendulum, Support
+from giljabi.walking.planned import Planned, Steps
 from giljabi.walking.stepping import LAST, StepAdjustment
 from giljabi.walking.swing import Swing
 from giljabi.walking.walker_file import Walker
@@ -25,7 +26,6 @@ UPRIGHT = 0.02  # rad of tilt that a walk has by itself
 AHEAD = 4  # footholds planned
 SETTLE = 0.5  # s in which the plan forgets where a foot came down beside its target
 HEIGHT_SPEED = 0.06  # m/s at which the standing robot sinks and rises
-SPEED_SLEW = 0.4  # m/s^2 and rad/s^2, of the command
 ALIGNED = 0.2  # of the longest step: so far one foot may be ahead of the other when the robot stops
 UNDER_WAY = 4  # strides after which the commanded way counts
 TRACK_GAIN = 1.0  # 1/s, of the distance between where the command would have led and the feet
@@ -44,6 +44,7 @@ class Stride:
     target: Foothold
     number: int = 0  # since it stood
     planned: float = 0.0  # s, duration without adjustment
+    plan: Steps | None = None  # that it is of
     t: float = 0.0
     swing: Swing | None = None
     end: Array = field(
@@ -73,6 +74,7 @@ class Gait:
         self.adjustment = StepAdjustment(
             self.steps, self.pendulum.omega, half - g.margin, FOOT_SPEED * walker.servos.rate_max * g.height
         )
+        self.planned = Planned(self.steps)
         self.soles = list(soles)
         self._offset = [np.zeros(3), np.zeros(3)]  # x, y, yaw by which the plan still differs from where a foot stands
         self._lean = [np.zeros(2), np.zeros(2)]  # rad about x and y by which a foot is turned against the body's tilt
@@ -95,10 +97,12 @@ class Gait:
         if self.stride is None and (low or wanted.height < self.gait.height):
             self._sink(dt, self.gait.height if not wanted.still else wanted.height)
             wanted = Velocity()  # first up, then off
-        self.command = self._slew(wanted, dt)
+        else:
+            self.planned.take(wanted.steps)
+        self.command = self._by_plan() if self.planned.leads else self._slew(wanted, dt)
         self.heading += self.command.turn * dt
         self._track(dt)
-        if self.stride is None and not self.command.still:
+        if self.stride is None and (self.planned.leads or not self.command.still):
             self._start(measured)
         if self.stride is not None:
             self._stride(dt, self.stride, measured)
@@ -151,9 +155,16 @@ class Gait:
             towards(now.turn, wanted.turn),
         )
 
+    def _by_plan(self) -> Velocity:
+        """The velocity that the plan has about now."""
+        v = turn(self.planned.velocity(self.gait.step_time), -self._yaw())
+        return Velocity(float(v[0]), float(v[1]))
+
     def _track(self, dt: float) -> None:
         """Moves the commanded way on, and sets what the next steps do about the feet's distance from it."""
-        if self.stride is None or self.command.still or self.stride.number < UNDER_WAY:
+        if self.planned.leads:
+            self.heading = self._yaw()
+        if self.planned.leads or self.stride is None or self.command.still or self.stride.number < UNDER_WAY:
             self.way, self.stepped = self.pendulum.com.copy(), self.command
             return
         v, most = self.command, TRACK_SPEED / TRACK_GAIN
@@ -170,15 +181,21 @@ class Gait:
 
     def _start(self, measured: Measured) -> None:
         side = LEFT if self.command.side + self.command.turn > 0.0 else RIGHT
+        if self.planned.leads:
+            side = self.planned.side
+            if self.planned.next(side, self.soles[1 - side]) is None:
+                return  # it begins elsewhere
         self._begin(side, self.gait.weight_shift, 0)
 
     def _begin(self, side: int, double: float, number: int) -> None:
         """The next stride: `side` swings after `double` seconds."""
         g = self.gait
         stance = self.soles[1 - side]
-        nominal = self.steps.next(stance, side, self.stepped, self.heading)
-        duration = double + g.step_time * (1.0 - g.double_support)
-        self.stride = Stride(side, double, duration, self.pendulum.zmp.copy(), nominal, nominal, number, duration)
+        planned = self.planned.next(side, stance)
+        nominal = planned or self.steps.next(stance, side, self.stepped, self.heading)
+        duration = double + g.step_time * (1.0 - g.double_support) * self.planned.slow
+        plan, zmp = None if planned is None else self.planned.plan, self.pendulum.zmp.copy()
+        self.stride = Stride(side, double, duration, zmp, nominal, nominal, number, duration, plan)
 
     def _stride(self, dt: float, s: Stride, measured: Measured) -> None:
         s.t += dt
@@ -214,10 +231,11 @@ class Gait:
         self.landed = s.side
         g = self.gait
         apart = self.soles[1 - s.side].seen(seen.xy)
-        if self.command.still and abs(apart[0]) < ALIGNED * g.length_max:
+        self.planned.landed(s.plan)
+        if not self.planned.leads and self.command.still and abs(apart[0]) < ALIGNED * g.length_max:
             self.stride = None
         else:
-            self._begin(1 - s.side, g.step_time * g.double_support, s.number + 1)
+            self._begin(1 - s.side, g.step_time * g.double_support * self.planned.slow, s.number + 1)
 
     # --- support ----------------------------------------------------------------------------------------
 
@@ -247,8 +265,8 @@ class Gait:
         """The support from the end of this stride on."""
         g = self.gait
         side, times, middle, yaw = s.side, [0.0], [self._pressed(1 - s.side)], [self.soles[1 - s.side].yaw]
-        for foothold in self.steps.chain(self.soles[1 - s.side], target, side, self.stepped, AHEAD):
-            times += [times[-1] + g.step_time * g.double_support, times[-1] + g.step_time]
+        for foothold, slow in self._ahead(s, target):
+            times += [times[-1] + g.step_time * g.double_support * slow, times[-1] + g.step_time * slow]
             middle += [self._pressed(side, foothold)] * 2
             yaw += [yaw[-1] + wrap(foothold.yaw - yaw[-1])] * 2
             side = 1 - side
@@ -256,6 +274,13 @@ class Gait:
         middle.append((middle[-1] + middle[-3]) / 2)
         yaw.append(yaw[-1])
         return Support(np.array(times), np.array(middle), np.array(yaw))
+
+    def _ahead(self, s: Stride, target: Foothold) -> list[tuple[Foothold, float]]:
+        """Where this stride ends and the footholds after it; how much longer each one stands than the gait says."""
+        if self.planned.leads:
+            rest = self.planned.following(AHEAD - 1)
+            return list(zip([target, *(f for f, _ in rest)], [*(slow for _, slow in rest), 1.0], strict=True))
+        return [(f, 1.0) for f in self.steps.chain(self.soles[1 - s.side], target, s.side, self.stepped, AHEAD)]
 
     # --- targets ----------------------------------------------------------------------------------------
 
