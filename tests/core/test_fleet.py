@@ -245,6 +245,15 @@ def test_who_was_cut_off_takes_nothing_and_goes_on_when_it_is_back() -> None:
     assert all(w.taken[n] > 2 for n in "abc")
 
 
+def test_who_was_called_silent_does_not_leave_out_whom_it_may_have_missed() -> None:
+    """'a' is cut off; 'b' goes on without it, and dies; 'a' comes back and knows nothing of where 'b' went."""
+    alone = [(10.0, 22.0, x, y) for x, y in itertools.permutations("abc", 2) if "a" in (x, y)]
+    w = Wanderers("abc", 1, 0.0, 0.1, alone, dead={"b": 21.9})
+    w.wander(60.0, late=22.0)
+    assert "b silent, and may have taken a way that was not heard of" in w.members["a"].waits(60.0)
+    assert w.taken["a"] == 0
+
+
 def test_what_is_below_a_silent_one_is_taken() -> None:
     members = {
         n: Agreement(n, "abc", KEEP, Way.rest(0.0, np.array([6.0 * i, 0, 20])), 0.0) for i, n in enumerate("abc")
@@ -327,13 +336,14 @@ def test_way_around_stays_inside_fences() -> None:
     way, goal = Way.rest(0.0, np.array([0.0, 0.0, 10.0])), np.array([12.0, 0.0, 10.0])
     block = Way.rest(0.0, np.array([6.0, 0.0, 10.0]))
     corridor = FenceMap([Fence(((-2.0, -1.0), (20.0, -1.0), (20.0, 30.0), (-2.0, 30.0)), height_max=10.5)])
-    free, kept = (find_way(way, 0.3, goal, [block], 0.0, ROOM, i) for i in (None, corridor.distance))
+    inside = lambda p: corridor.distance(p.reshape(-1, 3)).reshape(p.shape[:2])  # noqa: E731
+    free, kept = (find_way(way, 0.3, goal, [block], 0.0, ROOM, i) for i in (None, inside))
     assert free is not None
     assert kept is not None
     assert corridor.distance(free.rows[:, 1:4]).min() < 0.0
     assert corridor.distance(kept.rows[:, 1:4]).min() >= 0.0
     out = Way.rest(0.0, np.array([0.0, -3.0, 10.0]))
-    back = find_way(out, 0.3, np.array([0.0, 5.0, 10.0]), [], 0.0, ROOM, corridor.distance)
+    back = find_way(out, 0.3, np.array([0.0, 5.0, 10.0]), [], 0.0, ROOM, inside)
     assert back is not None
     assert back.rows[-1, 2] > 4.0
 

@@ -121,7 +121,7 @@ def find_way(  # noqa: PLR0917
 ) -> Way | None:
     """The best clear way that leaves the present one at `branch` [s] for a goal (3,); None: staying is as good.
 
-    inside: room [m] that places (n, 3) have to fences, negative where nobody may be.
+    inside: room (t, k) [m] that places (t, k, 3) of motions have to fences and things, negative where nobody may be.
     """
     p, v = way.state(branch)
     targets = targets_about(p, goal, room)
@@ -147,7 +147,7 @@ def find_way(  # noqa: PLR0917
             apart = away.transpose(1, 0, 2) * room.scale
             ok &= _least(apart) >= min(room.distance, _now(apart[0]))
         if inside is not None:
-            left = inside(places[:, some].reshape(-1, 3)).reshape(len(places), -1)
+            left = inside(places[:, some])
             ok &= left.min(axis=0) >= np.minimum(left[0] - 1e-3, 0.0)  # who is outside may only come back
         if ok.any():
             k = some[int(np.argmax(ok))]

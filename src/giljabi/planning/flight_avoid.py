@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from giljabi.fence import Fence
 from giljabi.planning.blend import Blend, join
-from giljabi.planning.corridor import Cells, CorridorOptions, CorridorPlanner, SmoothPlan
+from giljabi.planning.corridor import CorridorOptions, SmoothPlan
 from giljabi.planning.flight_beside import BesideTheLine
 from giljabi.planning.flight_line import AirLine
 from giljabi.planning.flight_route import FlightRouteOptions
+from giljabi.planning.flight_sight import LAYER, VERTICAL, Sight, half_diagonal
 from giljabi.platform import Platform
 from giljabi.steps import PlanResult
 from giljabi.types import (
@@ -38,9 +38,6 @@ from giljabi.types import (
 from giljabi.yaml_file import Strict
 
 HORIZON_S, DT = 3.0, 0.05  # of local trajectories
-VERTICAL = 0.3  # m over the ground within the plan: less is a piece straight up or down
-LAYER = 1.0  # m above and below the map's layer for which it holds
-HEIGHT_STEP = 0.5  # m, in which fences are looked at
 MOVERS = 64
 CIRCLES = 0.4  # of give_up_s: who moves so long without progress goes in circles
 ON_GROUND = (Kind.CAR.value, Kind.PEDESTRIAN.value)
@@ -101,9 +98,8 @@ class FlightAvoidPlanner(BesideTheLine):
         options = platform.options(FlightAvoidOptions, "steps", "planner")
         self._o = o = options.avoid
         super().__init__(platform, options)
-        m = platform.model
-        radius = 0.5 * math.hypot(m.footprint.length, m.footprint.width)
-        self._radius, limits = radius, m.limits
+        radius, limits = half_diagonal(platform), platform.model.limits
+        self._radius = radius
         self._climb, self._sink, self._turn = options.climb_max, options.sink_max, limits.yaw_rate_max
         self._speed_max = limits.speed_max
         self._plan_options = CorridorOptions(
@@ -117,9 +113,8 @@ class FlightAvoidPlanner(BesideTheLine):
             goal_radius=0.5,
             window_m=2000.0,
         )
-        self._corridor: CorridorPlanner | None = None
-        self._map: GridMap | None = None
-        self._beyond: tuple[object, npt.NDArray[np.bool_]] | None = None
+        self._sight = Sight(self._plan_options, o.map_timeout_s)
+        self._sight.set_fences(self._fences.fences)
         self._forget()
 
     def _forget(self) -> None:
@@ -144,12 +139,12 @@ class FlightAvoidPlanner(BesideTheLine):
 
     def set_map(self, grid: GridMap) -> None:
         """Replaces the map."""
-        self._map = grid
+        self._sight.grid = grid
 
     def set_fences(self, fences: Sequence[Fence]) -> None:
         """Replaces all fences: local plans stay inside them as among things."""
         super().set_fences(fences)
-        self._beyond = None
+        self._sight.set_fences(fences)
 
     def start(self) -> str:
         """Begins or goes on; after a failure the way is looked for again. Raises BadInputError saying why not."""
@@ -176,7 +171,7 @@ class FlightAvoidPlanner(BesideTheLine):
         flown = self._blend.applied(reference) if self._blend is not None else reference
         here = flown.position[0] if self._local is None else np.array([*self._local.state(now)[0], self._z])
         goal = self._goal(now, line, here[:2])
-        seen = self._look(now, here, goal)
+        seen = self._sight.look(now, here, goal, self._closed)
         view = _View(now, dt, reference, goal, seen, self._movers(now, tracks, here), result.mission)
         if self._local is None:
             self._why = self._blocked(flown, view, -MARGIN)
@@ -189,43 +184,6 @@ class FlightAvoidPlanner(BesideTheLine):
         return self._avoid(view)
 
     # --- what stands and comes about the vehicle ---
-
-    def _look(self, now: float, here: Array, goal: Array) -> bool:
-        """Takes the map in; False where there is none that can be believed, or none of the height (here: (3,) m)."""
-        grid = self._map
-        if grid is None or not -0.1 <= now - grid.t <= self._o.map_timeout_s:
-            return False
-        if abs(float(here[2]) - grid.height) > 1.5 * LAYER:
-            return False
-        c = self._corridor
-        if c is None or c.resolution != grid.resolution or c.cells != max(grid.cells.shape):
-            side = max(grid.cells.shape) * grid.resolution
-            options = self._plan_options.model_copy(update={"window_m": side})
-            c = self._corridor = CorridorPlanner(grid.resolution, options)
-        c.look(self._with_closed(grid), grid.corner, here[:2], goal)
-        return True
-
-    def _with_closed(self, grid: GridMap) -> Cells:
-        """The map's cells, with fences and ways that led nowhere as if something stood there."""
-        if not self._closed and not len(self._fences):
-            return grid.cells
-        cells: Cells = grid.cells.copy()
-        if len(self._fences):
-            self._fenced(cells, grid)
-        rows, columns = cells.shape
-        x = grid.corner[0] + (np.arange(columns) + 0.5) * grid.resolution
-        y = grid.corner[1] + (np.arange(rows) + 0.5) * grid.resolution
-        for a, b, r in self._closed:
-            cells[np.hypot(x[None, :] - a, y[:, None] - b) < r] = OCCUPIED
-        return cells
-
-    def _fenced(self, cells: Cells, grid: GridMap) -> None:
-        """Closes what lies beyond fences; computed again when the grid's window moved or the height changed."""
-        place = (grid.corner, cells.shape, round(grid.height / HEIGHT_STEP))
-        if self._beyond is None or self._beyond[0] != place:
-            height = HEIGHT_STEP * place[2]
-            self._beyond = (place, self._fences.blocked(grid.corner, grid.resolution, grid.cells.shape, height))
-        cells[self._beyond[1]] = OCCUPIED
 
     def _movers(self, now: float, tracks: Tracks | None, here: Array) -> Array:
         """Tracks as discs (n, 6) at `now`: x y, vx vy, distance between centres, growth; the nearest ones."""
@@ -255,17 +213,18 @@ class FlightAvoidPlanner(BesideTheLine):
             return "a track comes"
         k = int(np.searchsorted(t.times, self._o.reaction_s))
         speed = float(np.hypot(*t.velocity[k, :2]))
-        if not view.seen or self._corridor is None or self._map is None:
+        corridor, grid = self._sight.corridor, self._sight.grid
+        if not view.seen or corridor is None or grid is None:
             return "no map" if speed > 0.05 else ""
-        lattice, o = self._corridor.lattice, self._plan_options
+        lattice, o = corridor.lattice, self._plan_options
         way = np.arange(0.0, speed**2 / (2.0 * o.braking) + 0.1, 0.1)
         stop = xy[k] + way[:, None] * t.velocity[k, :2] / max(speed, 1e-6)
         room = lattice.clearance(*xy[0])
         enough = o.clearance if room >= o.clearance else max(room - 0.05, o.hard_clearance)
         if speed > 0.05 and any(lattice.clearance(x, y) < enough for x, y in (*xy[: k + 1], *stop)):
             return "no stop within what is known to be free"
-        side = 0.5 * self._corridor.cells * self._corridor.resolution - 0.5
-        near = (np.abs(xy - xy[0]).max(axis=1) < side) & (np.abs(t.position[:, 2] - self._map.height) < LAYER)
+        side = 0.5 * corridor.cells * corridor.resolution - 0.5
+        near = (np.abs(xy - xy[0]).max(axis=1) < side) & (np.abs(t.position[:, 2] - grid.height) < LAYER)
         if any(lattice.room(x, y) < o.clearance + margin for x, y in xy[near & (away > 0.1)]):
             return "something stands in the way"
         return ""
@@ -325,7 +284,7 @@ class FlightAvoidPlanner(BesideTheLine):
 
     def _taken(self, p: Array) -> bool:
         """Whether something is known to stand at a place."""
-        g = self._map
+        g = self._sight.grid
         if g is None:
             return False
         i, j = ((p - g.corner) / g.resolution).astype(int)
@@ -337,15 +296,15 @@ class FlightAvoidPlanner(BesideTheLine):
         plan, line, note = self._local, self._route.line, "no map"
         assert plan is not None
         assert line is not None
-        if view.seen and self._corridor is not None:
+        if view.seen and self._sight.corridor is not None:
             near = np.abs(line.s - self._route.s) < self._o.reach_m
             speed = max(float(line.speed[near].max()), 0.5)
-            self._corridor.lattice.limit_speed(min(speed, self._speed_max))
+            self._sight.corridor.lattice.limit_speed(min(speed, self._speed_max))
             ahead = view.movers.copy()
             ahead[:, :2] += self._plan_options.smooth_s * ahead[:, 2:4]
-            self._corridor.lattice.set_movers(ahead)
-            self._corridor.replan(view.now, plan, view.goal)
-            note = self._corridor.note
+            self._sight.corridor.lattice.set_movers(ahead)
+            self._sight.corridor.replan(view.now, plan, view.goal)
+            note = self._sight.corridor.note
         target = float(view.reference.position[0, 2])
         self._z += min(max(target - self._z, -0.7 * self._sink * view.dt), 0.7 * self._climb * view.dt)
         if self._route.goes_on and not self._failed:
@@ -366,16 +325,17 @@ class FlightAvoidPlanner(BesideTheLine):
         elif now - w.moved > self._o.stuck_s or now - w.tried > CIRCLES * self._o.give_up_s:
             w.moved = w.tried = now
             w.tries += 1
-            if self._corridor is not None and not len(movers):
+            if self._sight.corridor is not None and not len(movers):
                 self._close(place)
 
     def _close(self, place: Array) -> None:
         """Takes the way that looks shortest from here for closed, so that plans back off and look for another."""
-        assert self._corridor is not None
+        assert self._sight.corridor is not None
         o, radius = self._plan_options, 1.2
         angles = np.arange(16) * (math.pi / 8.0)
         cost = [
-            self._corridor.lattice.cost_to_go(*(place + 1.5 * np.array([math.cos(a), math.sin(a)]))) for a in angles
+            self._sight.corridor.lattice.cost_to_go(*(place + 1.5 * np.array([math.cos(a), math.sin(a)])))
+            for a in angles
         ]
         a = angles[int(np.argmin(cost))]
         x, y = place + (o.clearance + radius + 0.3) * np.array([math.cos(a), math.sin(a)])
@@ -389,7 +349,7 @@ class FlightAvoidPlanner(BesideTheLine):
         position, velocity = t.position.copy(), t.velocity.copy()
         position[:, 2] = self._z + rate * np.minimum(t.times, span)
         velocity[:, 2] = np.where(t.times < span, rate, 0.0)
-        status = "stop" if self._corridor is None or self._corridor.note else "converged"
+        status = "stop" if self._sight.corridor is None or self._sight.corridor.note else "converged"
         return Trajectory(now, t.times, position, np.full(len(t.times), self._yaw), velocity, t.yaw_rate, status)
 
     def _told(self, m: MissionState, note: str) -> MissionState:
