@@ -25,6 +25,7 @@ STACK_SIGNALS = ("armed", "mode", "phase", "doing", "step", "demand", "position_
 MOVING = 0.3  # m/s
 STANDSTILL = 0.12  # m/s
 MISSION_RADIUS = 1.5  # m, of the end of a mission
+HEADING = 0.2  # rad, of a goal that has one
 AT_HEIGHT = 0.3  # m from a route's last height, of a vehicle that flies
 PATIENCE = 15.0  # s at standstill away from the goal until the outcome is `stopped`
 
@@ -181,6 +182,9 @@ class Judge:
         self._top = max(self._top, own.z - self._floor)
         if self._flies and self._top < 0.5 * float(np.max(self.world.route.points[:, 2])):
             high = math.inf  # it has not been up yet
+        wanted = self.world.route.heading
+        if wanted is not None and abs(math.remainder(own.yaw - wanted, 2.0 * math.pi)) > HEADING:
+            there = math.inf
         if to_go <= self._radius and there <= self._radius and high <= AT_HEIGHT:
             return "arrived"
         if t >= self.world.scenario.model.duration_s - 1e-9:
@@ -202,10 +206,12 @@ class Judge:
         ]
         reach = math.hypot(own.length, own.width) + abs(own.centre_x)
         for name, body in bodies:
+            if body.top <= own.climbs:
+                continue  # ground
             far = math.hypot(body.x - own.x, body.y - own.y) - reach - math.hypot(body.length, body.width)
             if far > best:
                 continue
-            d = math.hypot(polygon_distance(own.corners, body.corners), max(own.z - body.top, 0.0))
+            d = math.hypot(polygon_distance(own.corners, body.corners), max(own.z - own.below - body.top, 0.0))
             if d < best:
                 best, self.nearest = d, name
         return best

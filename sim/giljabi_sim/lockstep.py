@@ -103,6 +103,7 @@ class LockStep:
         else:
             self.stack.set_route(self.simulation.world.route)
         self.stack.set_fences(self.simulation.fences)
+        self.stack.set_ground(self.simulation.ground)
         self._recorders: tuple[Recorder, ...] = () if recorder is None else (recorder,)
         self._actions = deque(self.simulation.actions)
         self.answers: list[tuple[float, str, str]] = []  # of actions: s, what was asked for, in words

@@ -62,6 +62,7 @@ class GoalSpec(Strict):
     speed: float = Field(gt=0)
     half_width: HalfWidth | None = None
     arrival_radius: float | None = Field(default=None, gt=0)
+    heading_deg: float | None = Field(default=None, description="in map, of what can turn on the spot")
 
 
 class TrackSpec(Strict):
@@ -101,6 +102,7 @@ class Obstacle(Strict):
     width: float | None = Field(default=None, gt=0)
     yaw_deg: float = 0.0
     top: float | None = Field(default=None, gt=0, description="m above the ground; default: higher than anything flies")
+    known: bool = Field(default=False, description="in what the stack is told of the ground before it begins")
 
     @model_validator(mode="after")
     def _shape(self) -> Obstacle:

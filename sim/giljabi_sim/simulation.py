@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from giljabi.fence import Fence
+from giljabi.ground import Surface, make_surface, surface_data
 from giljabi.missions.files import plain
 from giljabi_sim.faults import check_wires
 from giljabi_sim.judge import Judge
@@ -67,6 +68,12 @@ class Simulation:
             out.append({"at": a.at, "do": a.do, "step": a.step, "plan": plan, "refused": a.refused})
         return sorted(out, key=lambda a: float(a["at"]))
 
+    @property
+    def ground(self) -> tuple[Surface, ...]:
+        """What the stack is told of the ground: obstacles that it knows."""
+        bodies = zip(self.scenario.model.world.obstacles, self.world.obstacles, strict=True)
+        return tuple(make_surface(b.corners, b.top) for o, b in bodies if o.known)
+
     def mission(self) -> dict[str, Any]:
         """What the stack may know of the scenario: origin, route and fences; infinite widths are null."""
         o, r = self.scenario.model.origin, self.world.route
@@ -81,6 +88,8 @@ class Simulation:
                 "speed": r.speed.tolist(),
                 "half_width": [[v if math.isfinite(v) else None for v in row] for row in r.half_width.tolist()],
                 "closed": r.closed,
+                "heading": r.heading,
             },
+            "ground": [surface_data(s) for s in self.ground],
             "fences": [fence.data() for fence in self.fences],
         }

@@ -67,6 +67,8 @@ class Own(Body):
     vz: float = 0.0  # m/s map, up
     roll: float = 0.0  # rad
     pitch: float = 0.0  # rad, nose down positive
+    below: float = 0.0  # m from z down to its feet, standing
+    climbs: float = 0.0  # m, height of things that it can stand on
     rates: tuple[float, float, float] = (0.0, 0.0, 0.0)  # rad/s body, of a vehicle that flies
     specific_force: tuple[float, float, float] = (0.0, 0.0, 9.81)  # m/s^2 body, of a vehicle that flies
     felt: bool = False  # rates and specific_force are those at the inertial sensor, in its axes

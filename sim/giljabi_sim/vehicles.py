@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from giljabi.platform import Platform
@@ -11,7 +11,7 @@ from giljabi.types import BadInputError
 from giljabi_sim.plant import Environment, build_plant
 from giljabi_sim.quadrotor import QuadrotorVehicle
 from giljabi_sim.scenario import Start
-from giljabi_sim.truth import Own
+from giljabi_sim.truth import Body, Own
 
 
 class Vehicle(Protocol):
@@ -109,24 +109,24 @@ class CarVehicle:
         )  # fmt: skip
 
 
-def _walker(platform: Platform, start: Start) -> Vehicle:
+def _walker(platform: Platform, start: Start, obstacles: Sequence[Body]) -> Vehicle:
     try:
         from giljabi_sim.humanoid.vehicle import WalkerVehicle
     except ImportError:
         what = "MuJoCo cannot be imported; pip install 'giljabi[humanoid]'"
         raise platform.error(("simulation", "plant"), what) from None
-    return WalkerVehicle(platform, start)
+    return WalkerVehicle(platform, start, obstacles)
 
 
-VEHICLES: dict[str, Callable[[Platform, Start], Vehicle]] = {
-    "ship": ShipVehicle,
-    "car": CarVehicle,
-    "quadrotor": QuadrotorVehicle,
-    "walker": _walker,
+VEHICLES: dict[str, Callable[[Platform, Start, Sequence[Body]], Vehicle]] = {
+    "ship": lambda platform, start, _: ShipVehicle(platform, start),
+    "car": lambda platform, start, _: CarVehicle(platform, start),
+    "quadrotor": lambda platform, start, _: QuadrotorVehicle(platform, start),
+    "walker": _walker,  # it touches what it meets
 }
 
 
-def build_vehicle(platform: Platform, start: Start) -> Vehicle:
+def build_vehicle(platform: Platform, start: Start, obstacles: Sequence[Body] = ()) -> Vehicle:
     """The plant that the platform file names under `simulation`; raises BadInputError with its line."""
     kind = platform.model.simulation.get("plant")
     if kind is None:
@@ -136,4 +136,4 @@ def build_vehicle(platform: Platform, start: Start) -> Vehicle:
     cls = VEHICLES.get(kind)
     if cls is None:
         raise platform.error(("simulation", "plant"), f"no plant is called '{kind}'; known are {', '.join(VEHICLES)}")
-    return cls(platform, start)
+    return cls(platform, start, obstacles)

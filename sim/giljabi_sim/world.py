@@ -37,11 +37,11 @@ class World:
         self.faults = build_faults(scenario)
         self.route, start = build_route(scenario)
         self.line = Polyline(self.route.points)
-        self.vehicle = build_vehicle(scenario.platform, start)
+        self.obstacles = tuple(_obstacle(o) for o in m.world.obstacles)
+        self.vehicle = build_vehicle(scenario.platform, start, self.obstacles)
         if start.speed != 0.0:
             self._begin = 0.0
         self._actors = [ActorMotion(a, self.line) for a in m.actors]
-        self.obstacles = tuple(_obstacle(o) for o in m.world.obstacles)
         wind = m.world.wind
         towards = math.radians(wind.from_deg + 180.0)
         self._wind = (wind.speed * math.sin(towards), wind.speed * math.cos(towards))
@@ -139,6 +139,7 @@ def build_route(scenario: Scenario) -> tuple[Route, Start]:
             np.full(n, spec.speed),
             np.tile([left, right], (n, 1)),
             closed=False,
+            heading=None if m.goal is None or m.goal.heading_deg is None else math.radians(m.goal.heading_deg),
         ),
         start,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -38,6 +39,11 @@ class SurfaceModel(Strict):
     def surface(self) -> Surface:
         """As data."""
         return make_surface(np.array(self.points), math.inf if self.height is None else self.height)
+
+
+def surface_data(s: Surface) -> dict[str, Any]:
+    """A surface as it stands in a file."""
+    return {"points": s.corners.tolist(), "height": s.height if math.isfinite(s.height) else None}
 
 
 class GroundFile(Strict):

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from giljabi.fence import Fence, FenceModel
+from giljabi.ground import Surface, SurfaceModel, surface_data
 from giljabi.missions.plan import Plan
 from giljabi.types import Origin, Route
 from giljabi.yaml_file import Strict, YamlFile
@@ -33,6 +34,7 @@ class RouteModel(Strict):
     speed: list[float]
     half_width: list[tuple[float | None, float | None]]
     closed: bool = False
+    heading: float | None = None  # rad at the end, of what can turn there
 
 
 class ActionModel(Strict):
@@ -51,6 +53,7 @@ class MissionModel(Strict):
     origin: OriginModel | None = None
     route: RouteModel | None = None
     fences: list[FenceModel] = Field(default_factory=list)
+    ground: list[SurfaceModel] = Field(default_factory=list)
     plan: Plan | None = None  # in place of a route
     actions: list[ActionModel] = Field(default_factory=list)
 
@@ -64,6 +67,7 @@ class Mission:
     fences: tuple[Fence, ...] = ()
     plan: Plan | None = None  # in place of a route; its fences are its own
     actions: tuple[ActionModel, ...] = ()
+    ground: tuple[Surface, ...] = ()  # that is known before
 
 
 def load_mission(path: Path) -> Mission:
@@ -80,8 +84,9 @@ def load_mission(path: Path) -> Mission:
                     ("route", name), f"{len(rows)} values for {len(r.points)} points; one each is expected"
                 )
         width = np.array([[math.inf if v is None else v for v in pair] for pair in r.half_width])
-        route = Route(np.array(r.points), np.array(r.speed), width, r.closed)
-    return Mission(origin, route, tuple(f.fence() for f in model.fences), model.plan, tuple(model.actions))
+        route = Route(np.array(r.points), np.array(r.speed), width, r.closed, r.heading)
+    fences, ground = (f.fence() for f in model.fences), (s.surface() for s in model.ground)
+    return Mission(origin, route, tuple(fences), model.plan, tuple(model.actions), tuple(ground))
 
 
 def save_mission(path: Path, mission: Mission) -> None:
@@ -97,9 +102,12 @@ def save_mission(path: Path, mission: Mission) -> None:
             "speed": np.asarray(r.speed).tolist(),
             "half_width": [[v if math.isfinite(v) else None for v in row] for row in np.asarray(r.half_width).tolist()],
             "closed": bool(r.closed),
+            "heading": r.heading,
         }
     if mission.fences:
         data["fences"] = [fence.data() for fence in mission.fences]
+    if mission.ground:
+        data["ground"] = [surface_data(s) for s in mission.ground]
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(data), encoding="utf-8")
     os.replace(partial, path)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from giljabi.fence import FenceLike, as_fences
+from giljabi.ground import Surface
 from giljabi.missions.desk import Desk
 from giljabi.missions.plan import Plan
 from giljabi.platform import Platform
@@ -24,6 +25,8 @@ from giljabi.steps import (
     Estimator,
     FastLoop,
     FleetMember,
+    FollowsSteps,
+    KnowsGround,
     MapFollower,
     Mapper,
     Planner,
@@ -183,6 +186,11 @@ class Stack:
         self.guard.set_fences(checked)
         plan_inside(self.planner, self.platform, checked)
 
+    def set_ground(self, surfaces: Sequence[Surface]) -> None:
+        """Hands the planner what is known of the ground."""
+        if isinstance(self.planner, KnowsGround):
+            self.planner.set_ground(surfaces)
+
     def set_device(self, device: str, is_open: bool, now: float, why: str = "") -> None:
         """Says that a device is open or gone, and why; one that takes no commands is not the guard's affair."""
         if device in self._commanded:
@@ -313,6 +321,8 @@ class Stack:
         self.latest.trajectory, self.latest.mission = result.trajectory, result.mission
         if self.fast is not None:
             self.fast.follow(result.trajectory)
+            if isinstance(self.fast, FollowsSteps):
+                self.fast.follow_steps(result.steps)
 
     def _control(self, now: float) -> None:
         if self.controller is None or self.latest.odom is None or not self._due("controller", now):

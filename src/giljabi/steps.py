@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from giljabi.fence import Fence
+from giljabi.ground import Surface
 from giljabi.types import (
     ActuatorCommand,
     Battery,
     Detections,
+    FootPlan,
     GeoDetections,
     GridMap,
     JointState,
@@ -76,6 +78,15 @@ class PlanResult:
 
     trajectory: Trajectory | None  # None: nothing to follow (idle, arrived and stopped)
     mission: MissionState
+    steps: FootPlan | None = None  # of what walks: each step, in place of the trajectory's velocity
+
+
+@runtime_checkable
+class KnowsGround(Protocol):
+    """A planner that minds what is known of the ground; optional."""
+
+    def set_ground(self, surfaces: Sequence[Surface]) -> None:
+        """Replaces the mission's; also while a route is followed."""
 
 
 @runtime_checkable
@@ -201,6 +212,14 @@ class FastResult:
 
     command: ActuatorCommand | None  # None when there is nothing safe to say
     odom: Odometry | None
+
+
+@runtime_checkable
+class FollowsSteps(Protocol):
+    """A fast loop that walks planned steps; optional."""
+
+    def follow_steps(self, plan: FootPlan | None) -> None:
+        """The planner's newest; None: its trajectory alone counts."""
 
 
 class FastLoop(Protocol):

@@ -52,6 +52,7 @@ ROUTE = Topic("route", "nav_msgs/Path", Qos.LATCHED)
 CMD_VEL = Topic("cmd_vel", "geometry_msgs/Twist", Qos.STREAM, 10.0, 0.5)
 PLAN = Topic("plan", "nav_msgs/Path", Qos.STREAM, 5.0, 1.0)
 TRAJECTORY = Topic("trajectory", "trajectory_msgs/MultiDOFJointTrajectory", Qos.STREAM, 5.0, 1.0)
+FOOTSTEPS = Topic("footsteps", "sensor_msgs/PointCloud2", Qos.LATCHED)  # a row a step: side, x, y, z, yaw, over
 JOINT_TRAJECTORY = Topic("joint_trajectory", "trajectory_msgs/JointTrajectory", Qos.EVENT)
 ACTUATOR_COMMANDS = Topic("actuator_commands", "sensor_msgs/JointState", Qos.STREAM, 50.0, 0.2)
 AUTO, MANUAL, WIRE = "auto", "manual", "wire"  # actuator_commands/<source>; wire: what the guard sent last

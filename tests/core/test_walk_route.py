@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from giljabi.frames import quat_from_yaw
+from giljabi.ground import rectangle
 from giljabi.planning.walk_route import WalkRoutePlanner
 from giljabi.platform import Platform, load_platform
 from giljabi.steps import PlanResult
-from giljabi.types import Array, MissionPhase, Odometry, Route, Tracks
+from giljabi.types import FREE, OCCUPIED, Array, GridMap, MissionPhase, Odometry, Route, Tracks
 
 pytest.importorskip("mujoco", reason="platforms of walkers: pip install 'giljabi[humanoid]'")
 
@@ -102,3 +104,123 @@ def test_it_waits_for_what_stands_in_its_way_and_not_for_what_stands_beside(plat
         assert result.trajectory is not None
         assert (float(np.hypot(*result.trajectory.velocity[0, :2])) == 0.0) is waits, (x, y)
         assert ("track 7" in result.mission.note) is waits
+
+
+BOX = rectangle(1.0, 0.0, 0.0, (0.3, 0.4), math.inf)
+
+
+def goal(x: float, y: float, heading: float | None) -> Route:
+    return Route(np.array([[0.0, 0.0, 0.0], [x, y, 0.0]]), np.full(2, 0.28), np.full((2, 2), np.inf), heading=heading)
+
+
+def moving(t: float, x: float, y: float, yaw: float) -> Odometry:
+    return replace(odom(t, x, y, yaw), velocity=np.array([0.2, 0.0, 0.0]))
+
+
+def step_along(planner: WalkRoutePlanner, t: float) -> tuple[float, PlanResult]:
+    """Lets the robot be where its steps lead, one after the other, and come to rest there."""
+    result = planner.step(t, odom(t, 0.0, 0.0, 0.0), None)
+    for k in range(10):  # it must be at rest before it plans
+        result = planner.step(t + 0.1 * k, odom(t + 0.1 * k, 0.0, 0.0, 0.0), None)
+    plan = result.steps
+    assert plan is not None
+    t, rows = t + 1.0, result.trajectory.position if result.trajectory else np.zeros((0, 3))
+    for row, yaw in zip(rows, result.trajectory.yaw if result.trajectory else (), strict=True):
+        t += 0.36
+        result = planner.step(t, moving(t, float(row[0]), float(row[1]), float(yaw)), None)
+        assert result.steps is plan, "one plan, all the way"
+        assert result.trajectory is not None
+        assert result.trajectory.velocity.any() or result.trajectory.yaw_rate.any()
+    for _ in range(10):
+        t += 0.1
+        result = planner.step(t, odom(t, float(rows[-1, 0]), float(rows[-1, 1]), float(yaw)), None)
+    return t, result
+
+
+def test_to_a_pose_it_plans_steps_from_rest_and_is_there_when_the_robot_stands(platform: Platform) -> None:
+    planner = WalkRoutePlanner(platform)
+    planner.set_ground([BOX])
+    planner.set_route(goal(2.0, 0.2, 1.0))
+    planner.start()
+    for k in range(10):  # still moving: no plan, and it stops
+        result = planner.step(0.1 * k, moving(0.1 * k, 0.0, 0.0, 0.0), None)
+        assert result.steps is None
+        assert result.trajectory is not None
+        assert not result.trajectory.velocity.any()
+    _, result = step_along(planner, 1.0)
+    assert result.mission.phase is MissionPhase.ARRIVED
+    assert result.steps is None
+
+
+def test_steps_are_planned_for_a_heading_or_known_ground_only(platform: Platform) -> None:
+    for ground, heading, planned in (((), None, False), ((), 0.5, True), ((BOX,), None, True)):
+        planner = WalkRoutePlanner(platform)
+        planner.set_ground(ground)
+        planner.set_route(goal(2.0, 0.0, heading))
+        planner.start()
+        steps = [planner.step(0.1 * k, odom(0.1 * k, 0.0, 0.0, 0.0), None).steps for k in range(10)]
+        assert (steps[-1] is not None) == planned
+
+
+def test_it_plans_anew_where_the_robot_is_stuck_or_beside_its_plan_and_after_a_pause(platform: Platform) -> None:
+    planner = WalkRoutePlanner(platform)
+    planner.set_route(goal(2.0, 0.0, 0.5))
+    planner.start()
+    plans = [planner.step(0.1 * k, odom(0.1 * k, 0.0, 0.0, 0.0), None).steps for k in range(60)]
+    seen = [p for p, q in zip(plans[1:], plans, strict=False) if p is not None and p is not q]
+    assert len(seen) == 2  # the robot did not move for 3 s
+    assert planner.step(6.0, moving(6.0, 0.1, 0.4, 0.0), None).steps is None
+    away = [planner.step(6.1 + 0.1 * k, odom(6.1 + 0.1 * k, 0.1, 0.4, 0.0), None).steps for k in range(10)]
+    assert away[-1] is not None
+    assert away[-1].feet[0, 1] > 0.3
+    planner.pause()
+    assert planner.step(8.0, odom(8.0, 0.1, 0.4, 0.0), None).steps is None
+    planner.start()
+    assert planner.step(8.1, odom(8.1, 0.1, 0.4, 0.0), None).steps is not away[-1]
+
+
+def test_where_there_is_no_way_it_stays_and_says_so_until_the_map_is_free(platform: Platform) -> None:
+    planner = WalkRoutePlanner(platform)
+    planner.set_ground([rectangle(1.0, 0.0, 0.0, (0.1, 8.0), math.inf)])
+    planner.set_route(goal(2.0, 0.0, None))
+    planner.start()
+    for k in range(10):
+        result = planner.step(0.1 * k, odom(0.1 * k, 0.0, 0.0, 0.0), None)
+    assert "cannot walk there: there is no way" in result.mission.note
+    assert result.trajectory is not None
+    assert not result.trajectory.velocity.any()
+    planner.set_ground([])
+    planner.set_route(goal(2.0, 0.0, 0.0))
+    planner.start()
+    assert planner.step(1.1, odom(1.1, 0.0, 0.0, 0.0), None).steps is not None
+
+
+def test_what_comes_into_the_way_of_the_steps_ends_the_plan(platform: Platform) -> None:
+    planner = WalkRoutePlanner(platform)
+    planner.set_route(goal(2.0, 0.0, 0.0))
+    planner.start()
+    for k in range(10):
+        result = planner.step(0.1 * k, odom(0.1 * k, 0.0, 0.0, 0.0), None)
+    plan, cells = result.steps, np.full((80, 80), FREE, dtype=np.uint8)
+    planner.set_map(GridMap(0.0, 0.05, (-1.0, -2.0), 0.0, cells))
+    assert planner.step(1.0, odom(1.0, 0.0, 0.0, 0.0), None).steps is plan
+    cells[36:44, 38:42] = OCCUPIED  # x 0.9 to 1.1 m, y -0.2 to 0.2 m
+    planner.set_map(GridMap(0.0, 0.05, (-1.0, -2.0), 0.0, cells))
+    new = planner.step(1.1, odom(1.1, 0.0, 0.0, 0.0), None).steps
+    assert new is not None
+    assert np.abs(new.feet[:, 1]).max() > 0.3
+
+
+def test_a_route_around_known_ground_goes_through_all_its_points(platform: Platform) -> None:
+    planner = WalkRoutePlanner(platform)
+    planner.set_ground([rectangle(5.0, 0.0, 0.0, (0.3, 0.4), math.inf)])
+    planner.set_route(route(CORNER))
+    planner.start()
+    for k in range(10):
+        result = planner.step(0.1 * k, odom(0.1 * k, 0.0, 0.0, 0.0), None)
+    assert result.steps is not None
+    assert (np.diff(result.steps.side) != 0).all()
+    middle = (result.steps.feet[1:, :2] + result.steps.feet[:-1, :2]) / 2
+    assert np.hypot(*(middle - CORNER[1, :2]).T).min() < 0.02
+    _, result = step_along(planner, 1.0)
+    assert result.mission.phase is MissionPhase.ARRIVED

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from giljabi.types import (
     ActuatorCommand,
     BadInputError,
     Detections,
+    FootPlan,
     GeoDetections,
     GnssFix,
     GnssVelocity,
@@ -467,8 +469,12 @@ def test_a_goal_becomes_a_straight_route_and_nonsense_is_refused() -> None:
     msg = PoseStamped()
     msg.header.frame_id = "map"
     msg.pose.position.x, msg.pose.position.y = 3.0, -4.0
-    goal = goals.goal_from_msg(wire(msg))
-    route = goals.straight_to(np.array([1.0, 2.0, 0.5]), goal, 0.3)
+    msg.pose.orientation.w, msg.pose.orientation.z = math.cos(0.6), math.sin(0.6)
+    goal, heading = goals.goal_from_msg(wire(msg))
+    route = goals.straight_to(np.array([1.0, 2.0, 0.5]), goal, 0.3, heading)
+    assert route.heading == pytest.approx(1.2)
+    msg.pose.orientation.w = msg.pose.orientation.z = 0.0
+    assert goals.goal_from_msg(wire(msg))[1] is None
     assert route.points == pytest.approx(np.array([[1.0, 2.0, 0.5], [3.0, -4.0, 0.0]]))
     assert (route.speed == 0.3).all()
     with pytest.raises(BadInputError, match="there already"):
@@ -479,3 +485,17 @@ def test_a_goal_becomes_a_straight_route_and_nonsense_is_refused() -> None:
     msg.header.frame_id, msg.pose.position.x = "odom", 0.0
     with pytest.raises(BadInputError, match="map is expected"):
         goals.goal_from_msg(msg)
+
+
+def test_footsteps_go_there_and_back_and_nonsense_is_refused() -> None:
+    plan = FootPlan(np.array([1, 0, 1]), np.arange(12.0).reshape(3, 4) / 7.0, np.array([0.0, 0.01, 0.02]))
+    back = goals.steps_from_msg(wire(goals.steps_to_msg(plan)))
+    assert back.same(plan)
+    none = FootPlan(plan.side[:0], plan.feet[:0], plan.over[:0])
+    assert len(goals.steps_from_msg(wire(goals.steps_to_msg(none)))) == 0
+    for bad in (
+        replace(plan, side=np.array([1, 1, 0])), replace(plan, side=np.array([1, 2, 1])),
+        replace(plan, over=np.array([0.0, math.nan, 0.0])),
+    ):  # fmt: skip
+        with pytest.raises(BadInputError, match="footsteps"):
+            goals.steps_from_msg(wire(goals.steps_to_msg(bad)))

@@ -48,6 +48,17 @@ def test_it_walks_its_route_in_real_time(tmp_path: Path, started: list[Command])
     assert c.left() == []
 
 
+def test_it_steps_to_a_pose_around_a_box_that_the_planner_was_told_of(tmp_path: Path, started: list[Command]) -> None:
+    out = tmp_path / "out.json"
+    argv = ("--scenario", "humanoid_obstacles", "--until-done", "--no-page", "--timeout", "120", "--json", str(out))
+    c = Command(tmp_path, "humanoid", *argv)
+    started.append(c)
+    assert c.process.wait(150.0) == 0, c.said()
+    result = json.loads(out.read_text())
+    assert result["outcome"] == "arrived"
+    assert all(a["held"] is not False for a in result["asserts"])
+
+
 def listen(node: Any, row: topics.Topic, use: Any) -> None:
     node.create_subscription(message_class(row.message), row.name, use, qos_profile(row.qos))
 

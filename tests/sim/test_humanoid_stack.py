@@ -54,6 +54,14 @@ def test_it_walks_its_route_and_the_same_seed_gives_the_same_bytes() -> None:
     assert reports[0]["t_end_s"] < 9.0
 
 
+def test_it_steps_around_a_box_that_it_knows_of_to_a_pose_and_into_one_that_it_does_not() -> None:
+    report = run_scenario(load_scenario("humanoid_obstacles")).report
+    assert report["outcome"] == "arrived"
+    assert all(a["held"] for a in report["asserts"])
+    unknown = ["world.obstacles.0.known=false", "asserts=[]"]
+    assert run_scenario(load_scenario("humanoid_obstacles", unknown)).report["outcome"] == "collision"
+
+
 def test_every_servo_and_the_inertial_sensor_are_heard_every_turn() -> None:
     run = WalkerRun(*SHORT).until_armed()
     before = run.fast.ticks

@@ -19,6 +19,7 @@ class Ground:
     slope: float = 0.0  # rad, upwards in x
     friction: float | None = None  # instead of the MJCF's
     steps: tuple[tuple[float, float, float], ...] = ()  # from x, to x, height [m]: boards across the way
+    boxes: tuple[tuple[float, float, float, float, float, float], ...] = ()  # x, y, yaw, length, width, height
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +204,11 @@ def build_spec(file: WalkerFile, ground: Ground) -> mujoco.MjSpec:
         spec.worldbody.add_geom(
             type=mujoco.mjtGeom.mjGEOM_BOX, size=[(end - start) / 2, 2.0, height / 2], contype=1, conaffinity=0,
             pos=[(start + end) / 2, 0.0, height / 2], rgba=[0.5, 0.4, 0.3, 1.0],
+        )  # fmt: skip
+    for x, y, yaw, length, width, height in g.boxes:
+        spec.worldbody.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_BOX, size=[length / 2, width / 2, height / 2], contype=1, conaffinity=0,
+            pos=[x, y, height / 2], quat=[np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)], rgba=[0.5, 0.4, 0.3, 1.0],
         )  # fmt: skip
     return spec
 

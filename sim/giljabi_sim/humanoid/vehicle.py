@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import mujoco
@@ -18,9 +19,10 @@ from giljabi_sim.humanoid.body import Ground, actuator_of, build_model, build_sp
 from giljabi_sim.plant import Environment
 from giljabi_sim.quadrotor import euler
 from giljabi_sim.scenario import Start
-from giljabi_sim.truth import Own
+from giljabi_sim.truth import Body, Own
 
 FALLEN_TILT = 0.8  # rad of the base
+WALL = 2.0  # m, of an obstacle without a top
 FALLEN_HEIGHT = 0.3  # of the base's height at the start; sitting down is no fall
 
 
@@ -37,7 +39,7 @@ class WalkerOptions(Strict):
 class WalkerVehicle:
     """commands: by joint, rad; NaN where its servo has no torque. It hangs on its stand until all have some."""
 
-    def __init__(self, platform: Platform, start: Start) -> None:
+    def __init__(self, platform: Platform, start: Start, obstacles: Sequence[Body] = ()) -> None:
         robot = platform.model.robot
         if robot is None:
             raise platform.error(("simulation", "plant"), "a walker is a robot; the file's `robot` is expected")
@@ -45,7 +47,8 @@ class WalkerVehicle:
         self.file = file = robot_file(platform.file, robot)
         w = file.walker
         boards = tuple((a, b, h) for a, b, h in o.boards)
-        self._ground = Ground(math.radians(o.slope_deg), None, boards)
+        boxes = tuple((b.x, b.y, b.yaw, b.length, b.width, min(b.top, WALL)) for b in obstacles)
+        self._ground = Ground(math.radians(o.slope_deg), None, boards, boxes)
         self.model = build_model(file, self._ground)
         self.data = mujoco.MjData(self.model)
         m = self.model
@@ -138,8 +141,8 @@ class WalkerVehicle:
         own = Own(
             x, y, yaw, c * east + s * north, c * north - s * east, turn, f.length, f.width, f.centre_x,
             feedback=feedback, z=z, vz=up, roll=roll, pitch=pitch, rates=triple(d.sensordata, gyro),
-            specific_force=triple(d.sensordata, force), felt=True,
-            fallen=tilt > FALLEN_TILT or above < FALLEN_HEIGHT * self.height,
+            specific_force=triple(d.sensordata, force), felt=True, below=self.height,
+            climbs=self.file.walker.gait.step_height, fallen=tilt > FALLEN_TILT or above < FALLEN_HEIGHT * self.height,
         )  # fmt: skip
         self._own = (d.time, own)
         return own

@@ -1,20 +1,27 @@
 """A planner for what walks: along a route, turning on the spot where it bends sharply, stopping for what is there.
 
-The plan is a velocity forward and a turn rate, carried on over the horizon; footsteps are the fast loop's affair.
+Where nothing is known of the ground the plan is a velocity forward and a turn rate, carried on over the horizon, and
+footsteps are the fast loop's affair. To a goal with a heading, and on ground that is known, it plans each step.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
 from giljabi.frames import wrap_angle
+from giljabi.ground import GroundFile, Surface
+from giljabi.planning.foot_planner import legs_of
+from giljabi.planning.foot_route import FootRoute
 from giljabi.platform import Platform
 from giljabi.steps import PlanResult
-from giljabi.types import Array, MissionPhase, MissionState, Odometry, Route, Tracks, Trajectory
-from giljabi.yaml_file import Strict
+from giljabi.types import Array, GridMap, MissionPhase, MissionState, Odometry, Route, Tracks, Trajectory
+from giljabi.walking.robot import robot_file
+from giljabi.yaml_file import Strict, YamlFile
 
 DT = 0.1  # s between rows of a trajectory
 BACK_M = 0.5  # m that the place on the route may go back between two steps
@@ -29,6 +36,10 @@ class WalkRouteOptions(Strict):
     turn_gain: float = Field(default=1.2, gt=0, description="1/s, from the angle to that point to the turn rate")
     turn_first: float = Field(default=0.6, gt=0, le=math.pi, description="rad beyond which it turns on the spot")
     arrival_m: float = Field(default=0.12, gt=0)
+    footsteps: Literal["needed", "always"] = Field(
+        default="needed", description="planned steps: to a goal with a heading and on known ground, or on every route"
+    )
+    ground: str | None = Field(default=None, description="a file of surfaces, beside the platform file")
 
 
 class WalkRoutePlanner:
@@ -37,7 +48,8 @@ class WalkRoutePlanner:
     def __init__(self, platform: Platform) -> None:
         self._o = platform.options(WalkRouteOptions, "steps", "planner")
         self._limits = platform.model.limits
-        f = platform.model.footprint
+        f = self._footprint = platform.model.footprint
+        self._own_ground: list[Surface] = []
         self._reach = 0.5 * math.hypot(f.length, f.width)
         self._times: Array = np.asarray(DT * np.arange(round(self._o.horizon_s / DT) + 1), dtype=np.float64)
         self._route: Route | None = None
@@ -47,6 +59,47 @@ class WalkRoutePlanner:
         self._speed = 0.0  # that the last plan began with
         self._turning = False
         self._last: float | None = None
+        self._feet = self._foot_route(platform)
+        self._on_foot = False
+
+    def _foot_route(self, platform: Platform) -> FootRoute | None:
+        robot, o = platform.model.robot, self._o
+        if robot is None:
+            return None
+        self._walker = robot_file(platform.file, robot).walker
+        feet = FootRoute(self._walker.gait.step_time, o.arrival_m)
+        if o.ground is not None:
+            path = platform.file.path.parent / o.ground
+            if not path.is_file():
+                key = ("steps", "planner", "options", "ground")
+                raise platform.error(key, f"no file '{path}'; a file of surfaces is expected")
+            self._own_ground = [m.surface() for m in YamlFile(path).validate(GroundFile).surfaces]
+            feet.set_ground(self._own_ground)
+        return feet
+
+    def set_ground(self, surfaces: Sequence[Surface]) -> None:
+        """See steps.KnowsGround; the platform's own stay."""
+        if self._feet is not None:
+            self._feet.set_ground([*self._own_ground, *surfaces])
+            self._choose()
+
+    def set_map(self, grid: GridMap) -> None:
+        """See steps.MapFollower."""
+        if self._feet is not None:
+            self._feet.set_map(grid)
+
+    def _choose(self) -> None:
+        """Whether the route is walked by planned steps."""
+        r, feet = self._route, self._feet
+        self._on_foot = False
+        if r is None or feet is None:
+            return
+        needed = r.heading is not None or feet.knows_ground or self._o.footsteps == "always"
+        if needed:
+            f, g = self._footprint, self._walker.gait
+            speed = min(float(r.speed[1:].min()), self._limits.speed_max, g.speed)
+            feet.begin(r.points, r.heading, legs_of(self._walker, self._limits, (f.length, f.width), speed))
+            self._on_foot = True
 
     def set_route(self, route: Route) -> None:
         """Replaces the route; the mission goes back to idle."""
@@ -54,6 +107,7 @@ class WalkRoutePlanner:
         steps = np.hypot(*np.diff(route.points[:, :2], axis=0).T)
         self._at = np.concatenate([[0.0], np.cumsum(steps)])
         self._turning = False
+        self._choose()
 
     def start(self) -> None:
         """Begins or resumes the route."""
@@ -71,6 +125,8 @@ class WalkRoutePlanner:
         self._last = now
         if self._route is None or self._phase is MissionPhase.IDLE:
             return PlanResult(None, MissionState(now, MissionPhase.IDLE, 0.0, 0.0, 0.0, "waits for its start"))
+        if self._on_foot and self._feet is not None:
+            return self._step_by_step(now, odom, tracks, self._feet)
         beside = self._follow(odom)
         to_go = float(self._at[-1]) - self._s
         end = math.dist(odom.position[:2], self._route.points[-1, :2])
@@ -87,6 +143,28 @@ class WalkRoutePlanner:
             self._speed = 0.0
             return PlanResult(None, state)
         return PlanResult(self._trajectory(now, odom, turn), state)
+
+    def _step_by_step(self, now: float, odom: Odometry, tracks: Tracks | None, feet: FootRoute) -> PlanResult:
+        """As `step`, by planned steps."""
+        running = self._phase is MissionPhase.RUNNING
+        m = self._limits
+        ahead = m.speed_max**2 / (2.0 * m.deceleration_max) + m.clearance + self._reach
+        blocked = self._in_way(now, tracks, feet.ahead(ahead)) if running else ""
+        if feet.step(now, odom, running and not blocked) and running:
+            self._phase = MissionPhase.ARRIVED
+        note = {MissionPhase.PAUSED: "paused", MissionPhase.ARRIVED: "arrived"}.get(self._phase, "")
+        note = (
+            note
+            or blocked
+            or feet.words
+            or ("stepping" if feet.plan is not None else "comes to rest to plan its steps")
+        )
+        progress, to_go, beside = feet.place(odom)
+        if self._phase is MissionPhase.ARRIVED:
+            return PlanResult(None, MissionState(now, self._phase, 1.0, 0.0, beside, note))
+        return PlanResult(
+            feet.trajectory(now, odom), MissionState(now, self._phase, progress, to_go, beside, note), feet.plan
+        )
 
     def _follow(self, odom: Odometry) -> float:
         """Moves the place on the route to the nearest one around the last; how far beside it is [m, left]."""
@@ -134,11 +212,18 @@ class WalkRoutePlanner:
             return ""
         m = self._limits
         ahead = self._speed**2 / (2.0 * m.deceleration_max) + self._speed * DT + m.clearance + self._reach
+        return self._in_way(
+            now, tracks, np.array([self._point(float(s)) for s in np.linspace(self._s, self._s + ahead, 8)])
+        )
+
+    def _in_way(self, now: float, tracks: Tracks | None, way: Array) -> str:
+        """Which track stands near places (n, 2), in words."""
+        if tracks is None or len(tracks.data) == 0 or len(way) == 0:
+            return ""
         for row, place in zip(tracks.data, tracks.predicted(now), strict=True):
             half = 0.5 * math.hypot(*(float(v) if math.isfinite(v) else 0.0 for v in row[6:8]))
-            for s in np.linspace(self._s, self._s + ahead + half, 8):
-                if math.dist(self._point(float(s)), place) < self._reach + half + 0.5 * m.clearance:
-                    return f"stopping: track {row[8]:.0f} is in the way"
+            if float(np.hypot(*(way - place).T).min()) < self._reach + half + 0.5 * self._limits.clearance:
+                return f"stopping: track {row[8]:.0f} is in the way"
         return ""
 
     def _trajectory(self, now: float, odom: Odometry, turn: float) -> Trajectory:

@@ -16,8 +16,8 @@ from giljabi.platform import Platform
 from giljabi.ros import convert, goals
 from giljabi.ros.node import StackNode
 from giljabi.stack import Periodic
-from giljabi.steps import FastLoop
-from giljabi.types import ActuatorCommand, Imu, JointState, Origin, Sample, StackState
+from giljabi.steps import FastLoop, FollowsSteps
+from giljabi.types import ActuatorCommand, FootPlan, Imu, JointState, Origin, Sample, StackState
 
 DECIMATED = (JointState, Imu)
 SAMPLES_MAX = 500  # kept while the device that runs the loop is silent; then the oldest go
@@ -44,11 +44,17 @@ class FastRunner:
         for service in topics.BEHAVIOURS:
             node.serve(service, partial(self._ask, service.name.rsplit("/", 1)[-1]))
         node.subscribe(topics.TRAJECTORY, goals.trajectory_from_msg, loop.follow)
+        if isinstance(loop, FollowsSteps):
+            node.subscribe(topics.FOOTSTEPS, goals.steps_from_msg, self._follow_steps)
         node.subscribe(topics.JOINT_TRAJECTORY, goals.joint_trajectory_from_msg, loop.play)
         node.subscribe(topics.CMD_VEL, goals.velocity_from_msg, self._steer)
 
     def _origin_to_msg(self, origin: Origin) -> NavSatFix:
         return convert.origin_to_msg(origin, self._node.clock.now())
+
+    def _follow_steps(self, plan: FootPlan) -> None:
+        if isinstance(self.loop, FollowsSteps):
+            self.loop.follow_steps(plan if len(plan) else None)
 
     def _steer(self, velocity: Any) -> None:
         self.loop.steer(self._node.clock.now(), velocity)

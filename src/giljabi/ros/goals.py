@@ -14,21 +14,30 @@ from geometry_msgs.msg import (
 )
 from nav_msgs.msg import Path as PathMsg
 from sensor_msgs.msg import JointState as JointStateMsg
+from sensor_msgs.msg import PointCloud2
 from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMsg
 from trajectory_msgs.msg import MultiDOFJointTrajectory, MultiDOFJointTrajectoryPoint
 
 from giljabi.clock import to_ros_ns
+from giljabi.ros.cloud import from_cloud, layout, to_cloud
 from giljabi.ros.convert import BASE, MAP, array, finite, header, seconds, vector, yaw_of, yaw_quaternion
 from giljabi.steps import BodyVelocity
 from giljabi.types import (
+    LEFT,
     NAN,
+    RIGHT,
     ActuatorCommand,
     Array,
     BadInputError,
+    FootPlan,
     JointTrajectory,
     Route,
     Trajectory,
 )
+
+STEP_FIELDS = ("side", "x", "y", "z", "yaw", "over")
+STEP_ROW = layout(STEP_FIELDS)
+STEPS_MAX = 10_000
 
 
 def _pose(t: float, position: Array, yaw: float) -> PoseStamped:
@@ -70,20 +79,21 @@ def route_from_msg(msg: PathMsg, default_speed: float) -> Route:
     return Route(points, np.concatenate([speed[:1], speed]), half_width, closed)
 
 
-def goal_from_msg(msg: PoseStamped) -> Array:
-    """Place (3,) in map [m]; the orientation is not taken."""
+def goal_from_msg(msg: PoseStamped) -> tuple[Array, float | None]:
+    """Place (3,) in map [m] and heading [rad]; None where the orientation is all zeros."""
     if msg.header.frame_id not in ("", MAP):
         raise BadInputError(f"goal_pose in frame '{msg.header.frame_id}'; map is expected")
     place = array(msg.pose.position)
     finite("goal_pose", place)
-    return place
+    q = msg.pose.orientation
+    return place, yaw_of(q) if any((q.w, q.x, q.y, q.z)) else None
 
 
-def straight_to(start: Array, goal: Array, speed: float) -> Route:
-    """The straight route from one place (3,) to another; raises BadInputError where there is none."""
+def straight_to(start: Array, goal: Array, speed: float, heading: float | None = None) -> Route:
+    """The straight route from one place (3,) to another and a heading there; BadInputError where there is none."""
     if float(np.hypot(*(goal - start)[:2])) < 0.05:
         raise BadInputError("goal_pose: the vehicle is there already; another place is expected")
-    return Route(np.array([start, goal]), np.full(2, speed), np.full((2, 2), np.inf))
+    return Route(np.array([start, goal]), np.full(2, speed), np.full((2, 2), np.inf), heading=heading)
 
 
 def plan_to_msg(s: Trajectory | None) -> PathMsg:
@@ -137,6 +147,25 @@ def trajectory_from_msg(msg: MultiDOFJointTrajectory) -> Trajectory | None:
     if (np.diff(times) <= 0.0).any():
         raise BadInputError("trajectory: times do not rise; later points must be due later")
     return Trajectory(seconds(msg.header.stamp), times, position, yaw, velocity, yaw_rate)
+
+
+def steps_to_msg(plan: FootPlan) -> PointCloud2:
+    """Cloud with STEP_FIELDS in map, a row a step."""
+    msg = to_cloud(np.column_stack([plan.side, plan.feet, plan.over]), STEP_ROW)
+    msg.header = header(0.0, MAP)
+    return msg
+
+
+def steps_from_msg(msg: PointCloud2) -> FootPlan:
+    """Inverse of steps_to_msg; refuses rows that are not finite, and feet that do not go in turns."""
+    if msg.header.frame_id != MAP:
+        raise BadInputError(f"footsteps in frame '{msg.header.frame_id}'; map is expected")
+    data = from_cloud(msg, STEP_FIELDS, required=STEP_FIELDS)
+    finite("footsteps", data)
+    side = data[:, 0].astype(np.int64)
+    if len(data) > STEPS_MAX or not np.isin(data[:, 0], (LEFT, RIGHT)).all() or (np.diff(side) == 0).any():
+        raise BadInputError(f"footsteps: at most {STEPS_MAX} of sides {LEFT} and {RIGHT} in turns are expected")
+    return FootPlan(side, data[:, 1:5], data[:, 5])
 
 
 def joint_trajectory_from_msg(msg: JointTrajectoryMsg) -> JointTrajectory:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 from nav_msgs.msg import Path as PathMsg
 from std_msgs.msg import String
 
@@ -21,13 +22,27 @@ from giljabi.registry import build_step
 from giljabi.ros import convert, convert_external, convert_map, goals, status
 from giljabi.ros.node import StackNode
 from giljabi.safety.hold import DegradedHold
-from giljabi.steps import FleetMember, MapFollower, Planner, WatchesRange, fleet_name, plan_inside
-from giljabi.types import Array, BadInputError, Health, MissionPhase, MissionState, Odometry, Origin, Route, Tracks
+from giljabi.steps import FleetMember, KnowsGround, MapFollower, Planner, WatchesRange, fleet_name, plan_inside
+from giljabi.types import (
+    Array,
+    BadInputError,
+    FootPlan,
+    Health,
+    MissionPhase,
+    MissionState,
+    Odometry,
+    Origin,
+    Route,
+    Tracks,
+)
 
 MISSION_ASKS = (
     topics.MISSION_START, topics.MISSION_PAUSE, topics.MISSION_RESUME, topics.MISSION_SKIP, topics.MISSION_RETURN,
     topics.MISSION_LAND,
 )  # fmt: skip
+
+
+EMPTY = FootPlan(np.zeros(0, dtype=np.int64), np.zeros((0, 4)), np.zeros(0))
 
 
 def _intent_to_msg(intent: Intent) -> String:
@@ -53,6 +68,8 @@ class PlannerNode(StackNode):
         self._own_stamp: tuple[int, int] | None = None  # of the route that this node published itself
         self._trajectory = self.publisher(topics.TRAJECTORY, goals.trajectory_to_msg)
         self._plan = self.publisher(topics.PLAN, goals.plan_to_msg)
+        self._footsteps = self.publisher(topics.FOOTSTEPS, goals.steps_to_msg)
+        self._steps: FootPlan | None = None  # told last
         self._mission = self.publisher(topics.MISSION_STATE, status.mission_to_msg)
         self._route_out = self.publisher(topics.ROUTE, self._own_route_to_msg)
         self.subscribe(topics.ODOM, convert.odom_from_msg, self._take_odom)
@@ -105,6 +122,8 @@ class PlannerNode(StackNode):
 
     def _take_mission(self, mission: Mission) -> None:
         plan_inside(self.planner, self.platform, mission.fences)
+        if isinstance(self.planner, KnowsGround):
+            self.planner.set_ground(mission.ground)
         if mission.route is not None:
             self._take_route(mission.route)
             self._route_out(mission.route)
@@ -160,11 +179,11 @@ class PlannerNode(StackNode):
         if (msg.header.stamp.sec, msg.header.stamp.nanosec) != self._own_stamp:
             self._take_route(goals.route_from_msg(msg, self.platform.model.limits.speed_max))
 
-    def _take_goal(self, goal: Array) -> None:
-        """A place in map: straight there from where the vehicle is, when the mission is started."""
+    def _take_goal(self, goal: tuple[Array, float | None]) -> None:
+        """A place in map, and a heading: straight there from where the vehicle is, when the mission is started."""
         if self._odom is None or self.clock.now() - self._odom.t > self.row(topics.ODOM).timeout_s:
             raise BadInputError("goal_pose: it is not known where the vehicle is; odometry is expected first")
-        route = goals.straight_to(self._odom.position, goal, self.platform.model.limits.speed_max)
+        route = goals.straight_to(self._odom.position, goal[0], self.platform.model.limits.speed_max, goal[1])
         self._take_route(route)
         self._route_out(route)
 
@@ -185,10 +204,17 @@ class PlannerNode(StackNode):
             return
         # Old tracks are kept: they are predicted, and an obstacle does not go away because the tracker died.
         result = self.planner.step(now, odom, self._tracks)
+        self._tell_steps(result.steps)
         self._trajectory(result.trajectory)
         self._plan(result.trajectory)
         self._mission(result.mission)
         self._phase, self._told = result.mission.phase, result.mission
+
+    def _tell_steps(self, steps: FootPlan | None) -> None:
+        """Planned steps, once; an empty plan: none."""
+        if isinstance(self.planner, KnowsGround) and steps is not self._steps:
+            self._steps = steps
+            self._footsteps(EMPTY if steps is None else steps)
 
     def problems(self, now: float) -> Mapping[str, str]:
         if self.mission_awaited:

@@ -20,6 +20,7 @@ from giljabi.types import (
     ActuatorCommand,
     Array,
     BadInputError,
+    FootPlan,
     Imu,
     JointState,
     JointTrajectory,
@@ -32,6 +33,7 @@ from giljabi.types import (
 from giljabi.walking.behaviours.manager import Manager, Mode
 from giljabi.walking.chain import Chain, Senses
 from giljabi.walking.footsteps import Velocity
+from giljabi.walking.planned import Steps, steps_of
 from giljabi.walking.robot import robot_file
 from giljabi.yaml_file import Strict
 
@@ -93,6 +95,10 @@ class WalkingLoop:
         self._up = np.array([0.0, 0.0, 1.0])  # in the sensor's axes, at rest
         self._R_base_imu = self.chain.estimator.kinematics.R_base_imu
         self._trajectory: Trajectory | None = None
+        self._plan: FootPlan | None = None
+        self._steps: tuple[tuple[float, float, float], Steps] | None = (
+            None  # the plan in the chain's frame, and that one
+        )
         self._steered: tuple[float, BodyVelocity] | None = None
         self._pose = (0.0, 0.0, 0.0)  # x, y, yaw of the chain's own frame in map
         self._bias: Array | None = None  # rad/s of the gyro, base axes, as the last chain knew it
@@ -111,6 +117,11 @@ class WalkingLoop:
     def follow(self, trajectory: Trajectory | None) -> None:
         """See FastLoop."""
         self._trajectory = trajectory
+
+    def follow_steps(self, plan: FootPlan | None) -> None:
+        """See steps.FollowsSteps."""
+        if plan is None or not plan.same(self._plan):
+            self._plan, self._steps = plan, None
 
     def steer(self, now: float, velocity: BodyVelocity) -> None:
         """See FastLoop; raises BadInputError for what is not finite."""
@@ -249,7 +260,7 @@ class WalkingLoop:
         """A manager that begins anew, where the last one ended."""
         self.manager, self._used, self._limp_since = Manager(self._file), False, None
         self._hand_over()
-        self._trajectory = self._steered = None
+        self._trajectory = self._steered = self._plan = None
         self._stood = self._giving_up = False
 
     # --- what it shall do ---
@@ -262,6 +273,8 @@ class WalkingLoop:
             if now - t > self._steer_timeout:
                 return Velocity()
             forward, left, turn = v.forward, v.left, v.turn
+        elif self._plan is not None and self._goes(now):
+            return Velocity(steps=self._stepped(self._plan))
         else:
             forward, left, turn = self._planned(now)
         forward = min(max(forward, m.speed_min), m.speed_max)
@@ -278,6 +291,19 @@ class WalkingLoop:
         yaw = self._last.yaw
         c, s = math.cos(yaw), math.sin(yaw)
         return c * vx + s * vy, c * vy - s * vx, float(np.interp(at, p.times, p.yaw_rate))
+
+    def _goes(self, now: float) -> bool:
+        """Whether a fresh plan moves."""
+        p = self._trajectory
+        fresh = p is not None and 0.0 <= now - p.t <= self._trajectory_timeout
+        return p is not None and fresh and bool(p.velocity.any() or p.yaw_rate.any())
+
+    def _stepped(self, plan: FootPlan) -> Steps:
+        """The plan in the frame that the chain walks in."""
+        if self._steps is None or self._steps[0] != self._pose:
+            gait = self._file.walker.gait
+            self._steps = self._pose, steps_of(plan, self._pose, gait.speed * gait.step_time)
+        return self._steps[1]
 
     # --- what leaves ---
 
