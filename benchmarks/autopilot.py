@@ -24,6 +24,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -246,6 +247,7 @@ def missions(args: argparse.Namespace) -> dict[str, Any]:
             failed.append(f"mission {i}: {e}")
             recover(rig)
         print(f"mission {i + 1}: {done} of {i + 1} done", file=sys.stderr, flush=True)
+        write(args, {"missions": {"missions": i + 1, "done": done, "failed": failed}})
         rig.estimates.clear()
         rig.ear.truth.clear()
         rig.use(platform_of(args))
@@ -305,6 +307,12 @@ def prepare(args: argparse.Namespace) -> dict[str, float]:
     return wanted
 
 
+def write(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    """What there is so far, to the file that was asked for."""
+    if args.json and args.json != "-":
+        Path(args.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Flies; returns the exit code."""
     try:
@@ -321,12 +329,9 @@ def main(argv: list[str] | None = None) -> int:
             result[name] = {"held": False, "why": str(e)}
         result[name]["wall_s"] = round(time.monotonic() - wall, 1)
         print(f"{name}: {json.dumps(result[name])}", file=sys.stderr, flush=True)
-    text = json.dumps(result, indent=1)
-    if args.json and args.json != "-":
-        with open(args.json, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-    elif args.json:
-        print(text)
+    write(args, result)
+    if args.json == "-":
+        print(json.dumps(result, indent=1))
     return 0 if all(result[name]["held"] for name in args.case or CASES) else 1
 
 

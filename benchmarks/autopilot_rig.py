@@ -33,6 +33,7 @@ from giljabi.types import (
     Tracks,
     Trajectory,
 )
+from giljabi_drivers.contract import Received
 from giljabi_drivers.mavlink import MavlinkDriver
 from giljabi_drivers.mavlink_requests import Parameter
 from giljabi_drivers.transport import open_transport
@@ -211,23 +212,23 @@ class Rig:
         """Waits for the next tick and does it; its time."""
         assert self.stack is not None
         period = 1.0 / self.stack.base_rate_hz
+        received: list[Received] = []
         while True:
+            # What is heard moves the clock: nothing is stamped later than the tick that takes it.
+            for r in self.transport.read(self.clock.now()):
+                self.ear.hear(r.t, r.data)
+                received.append(r)
             now = self.clock.now()
             if now >= self._next:
                 break
             fd = self.transport.fileno()
             select.select([fd] if fd >= 0 else [], [], [], min(self._next - now, 0.005))
-            if isinstance(self.clock, VehicleClock):
-                break
         self.late += now > self._next + period
         self.gap = max(self.gap, now - self._next) if self._next > 0.0 else 0.0
         self._next = max(self._next + period, now)
-        received = self.transport.read(now)
-        for r in received:
-            self.ear.hear(r.t, r.data)
-        got = [r for r in received if r.data]
+        got = [Received(now, r.data, bus=r.bus) for r in received if r.data]
         if self.inwards.share > 0.0:
-            got = [type(r)(r.t, data, bus=r.bus) for r in got if (data := self.inwards.feed(r.data))]
+            got = [Received(now, data, bus=r.bus) for r in got if (data := self.inwards.feed(r.data))]
         for _, data in self.stack.step(now, {DEVICE: got}):
             self.transport.write(self.outwards.feed(data))
         self._keep()

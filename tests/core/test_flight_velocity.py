@@ -6,7 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from giljabi.control.braking import Braking
 from giljabi.control.flight_paths import Circle
 from giljabi.control.flight_velocity import FlightVelocityController, FlightVelocityOptions
 from giljabi.platform import load_platform
@@ -77,10 +80,33 @@ def test_a_plan_that_ends_is_braked_from_with_the_acceleration_that_fits() -> No
             speeds.append(math.hypot(values["velocity_x"], values["velocity_y"]))
             slowing.append(math.hypot(values["acceleration_x"], values["acceleration_y"]))
             assert values["velocity_y"] * values["acceleration_y"] <= 0.0
-    assert speeds[0] > 2.5
+    assert speeds[0] > 3.0
     assert speeds[-1] == 0.0
     assert slowing[-1] == 0.0
-    braking = OPTIONS.braking
-    assert max(slowing) == pytest.approx(braking)
-    # Both end as much early as they take to act: what one falls the other adds up to.
-    assert sum(slowing) * DT == pytest.approx(speeds[0], abs=2.0 * braking * DT)
+    assert max(slowing) == pytest.approx(min(OPTIONS.braking, math.sqrt(4.0 * OPTIONS.braking_jerk)), abs=0.1)
+    assert max(abs(np.diff(slowing))) <= OPTIONS.braking_jerk * DT + 1e-9
+    # What one falls the other adds up to.
+    assert sum(slowing) * DT == pytest.approx(speeds[0], abs=OPTIONS.braking * DT)
+
+
+@given(
+    speed=st.floats(0.0, 30.0), slowing=st.floats(0.0, 20.0), most=st.floats(0.5, 15.0), jerk=st.floats(1.0, 50.0)
+)  # fmt: skip
+def test_braking_ends_at_rest_within_its_bounds(speed: float, slowing: float, most: float, jerk: float) -> None:
+    way, dt = Braking(speed, slowing, most, jerk), 1e-3
+    rise, stay, peak = way.phases()
+    assert way.at(0.0)[0] == pytest.approx(speed, abs=1e-9)
+    assert way.at(0.0)[1] <= min(slowing, most) + 1e-9
+    assert peak <= most
+    assert way.at(2.0 * rise + stay) == pytest.approx((0.0, 0.0), abs=1e-6)
+    for t in np.linspace(0.0, 2.0 * rise + stay, 17):
+        (v0, b0), (v1, b1) = way.at(float(t)), way.at(float(t) + dt)
+        assert b0 <= most + 1e-9
+        assert abs(b1 - b0) <= jerk * dt * (1.0 + 1e-6) + 1e-9
+        assert v0 - v1 == pytest.approx(0.5 * (b0 + b1) * dt, abs=jerk * dt**2)
+        assert v1 >= 0.0
+
+
+def test_braking_goes_on_with_the_deceleration_that_there_is() -> None:
+    assert Braking(4.0, 2.0, 7.0, 15.0).at(0.0) == pytest.approx((4.0, 2.0))
+    assert Braking(4.0, 2.0, 7.0, 15.0).at(0.1) == pytest.approx((4.0 - 0.2 - 0.5 * 15.0 * 0.01, 3.5))

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 from pydantic import Field
 
+from giljabi.control.braking import Braking
 from giljabi.platform import Platform
 from giljabi.topics import ODOM
 from giljabi.types import ActuatorCommand, Array, JointState, Odometry, Trajectory
@@ -39,6 +40,7 @@ class FlightVelocityOptions(Strict):
     correction_max: float = Field(default=2.0, gt=0, description="m/s, most that the feedback adds")
     trajectory_timeout_s: float = Field(default=0.2, gt=0, description="an older plan is not followed: it brakes")
     braking: float = Field(default=6.0, gt=0, description="m/s^2 by which it brakes then")
+    braking_jerk: float = Field(default=20.0, gt=0, description="m/s^3 by which that grows and ends")
     takeoff_m: float = Field(default=3.0, gt=0.5, description="height that the autopilot climbs to by itself")
     land_within_m: float = Field(default=1.5, gt=0, description="level distance from which the autopilot may land")
 
@@ -61,6 +63,9 @@ class FlightVelocityController:
         self._rising: float | None = None  # height to climb to [m above the ground]
         self._landing = False
         self._velocity: Array = np.zeros(3)  # commanded last
+        self._acceleration: Array = np.zeros(3)
+        self._along: Array = np.zeros(3)  # direction in which it brakes
+        self._braking: tuple[float, Braking] | None = None  # since when, and how
         self._yaw: float | None = None
         self.note = ""
 
@@ -85,13 +90,13 @@ class FlightVelocityController:
             self._rising = None
             if trajectory is not None:
                 self.note = f"trajectory is {now - trajectory.t:.1f} s old: braking"
-            return self._command(now, *self._brake(), 0.0, 0.0, float(self._landing and not landed))
+            return self._command(now, *self._brake(now), 0.0, 0.0, float(self._landing and not landed))
         velocity, acceleration, yaw_rate = self._follow(now, odom, trajectory)
         height = self._take_off(odom, trajectory, landed)
         land = self._land(odom, trajectory, landed)
         if landed and not height:
             velocity, acceleration, yaw_rate = np.zeros(3), np.zeros(3), 0.0
-        self._velocity = velocity
+        self._velocity, self._acceleration, self._braking = velocity, acceleration, None
         return self._command(now, velocity, acceleration, yaw_rate, height, float(land))
 
     def _refused(self, now: float, odom: Odometry) -> str:
@@ -101,17 +106,17 @@ class FlightVelocityController:
         age = now - odom.t
         return "" if -0.1 <= age <= self._odom_timeout else f"odometry is {age:.1f} s old"
 
-    def _brake(self) -> tuple[Array, Array]:
-        """From the last velocity to rest, led by the lag: the autopilot is told what it shall have reached then."""
-        speed = float(np.linalg.norm(self._velocity))
-        if speed < 1e-6:
-            return np.zeros(3), np.zeros(3)
-        along = self._velocity / speed
-        left = max(speed - self._o.braking * self._period, 0.0)
-        self._velocity = left * along
-        ahead = max(left - self._o.braking * (self._o.lag_s + self._o.acceleration_lag_s), 0.0)
-        slowing = self._o.braking if left > self._o.braking * self._o.acceleration_lag_s else 0.0
-        return ahead * along, -slowing * along
+    def _brake(self, now: float) -> tuple[Array, Array]:
+        """From the last velocity to rest, led by the lags: the autopilot is told what it shall have reached then."""
+        if self._braking is None:
+            speed = float(np.linalg.norm(self._velocity))
+            self._along = self._velocity / max(speed, 1e-6)
+            slowing = max(-float(self._along @ self._acceleration), 0.0)
+            self._braking = (now, Braking(speed, slowing, self._o.braking, self._o.braking_jerk))
+        begun, way = self._braking
+        self._velocity = way.at(now - begun)[0] * self._along
+        speed, slowing = way.at(now - begun + self._o.lag_s + self._o.acceleration_lag_s)
+        return speed * self._along, -slowing * self._along
 
     def _follow(self, now: float, odom: Odometry, trajectory: Trajectory) -> tuple[Array, Array, float]:
         """Velocity (3,), acceleration (3,), yaw rate: the plan's, led by the lags, and what brings back to it."""
