@@ -15,13 +15,14 @@ pytest.importorskip("mujoco", reason="kinematics of walkers: pip install 'giljab
 from giljabi.types import BadInputError
 from giljabi.walking.base_estimation import BaseEstimator, quaternion_of, rotation_of
 from giljabi.walking.chain import Chain, Senses
+from giljabi.walking.contact import Touch
 from giljabi.walking.falls import FallWatch, StepReach
 from giljabi.walking.footsteps import LEFT, RIGHT, Foothold, Footsteps, Velocity, turn
 from giljabi.walking.gait import Gait, Measured, Stride
 from giljabi.walking.kinematics import Kinematics
 from giljabi.walking.pendulum import Pendulum, Support
 from giljabi.walking.stepping import StepAdjustment
-from giljabi.walking.swing import Swing, height
+from giljabi.walking.swing import Swing
 from giljabi.walking.walker_file import load_walker
 from giljabi.walking.wholebody import Targets, WholeBody, yaw_rotation
 
@@ -139,7 +140,7 @@ def test_a_foot_in_the_air_is_placed_for_the_body_as_it_leans_and_waits_for_the_
 
 def test_the_swing_is_smooth_arrives_and_its_derivatives_are_right() -> None:
     target = Foothold(np.array([0.1, 0.02]), 0.2)
-    swing, dt, duration = Swing(Foothold(np.zeros(2), 0.0), 0.03), 0.001, 0.3
+    swing, dt, duration = Swing(Foothold(np.zeros(2), 0.0), 0.03, 0.07), 0.001, 0.3
     last, velocity, highest = swing.xy.copy(), np.zeros(2), 0.0
     for k in range(1, 301):
         if k == 150:
@@ -150,11 +151,60 @@ def test_the_swing_is_smooth_arrives_and_its_derivatives_are_right() -> None:
     assert swing.xy == pytest.approx([0.12, 0.0])
     assert swing.yaw == pytest.approx(0.2)
     assert swing.z == pytest.approx(0.0, abs=1e-9)
+    assert swing.z_velocity == pytest.approx(-0.07, rel=1e-3)
     assert highest == pytest.approx(0.03, rel=1e-3)
-    z, dz, ddz = height(0.3)
-    assert (height(0.3001)[0] - height(0.2999)[0]) / 2e-4 == pytest.approx(dz, rel=1e-5)
-    assert (height(0.3001)[1] - height(0.2999)[1]) / 2e-4 == pytest.approx(ddz, rel=1e-5)
-    assert 0 < z < 1
+
+
+@pytest.mark.parametrize(("start", "end"), [(0.0, 0.01), (0.01, 0.0), (0.02, 0.02)])
+def test_a_swing_clears_the_higher_ground_and_comes_down_onto_the_other(start: float, end: float) -> None:
+    swing, dt = Swing(Foothold(np.zeros(2), 0.0, start), 0.03, 0.07), 0.001
+    heights, speed = [start], 0.0
+    for k in range(1, 301):
+        swing.step(dt, 0.3 - k * dt, Foothold(np.array([0.1, 0.0]), 0.0, end))
+        assert k == 1 or (swing.z - heights[-1]) / dt == pytest.approx((swing.z_velocity + speed) / 2, abs=1e-3)
+        heights.append(swing.z)
+        speed = swing.z_velocity
+    assert heights[-1] == pytest.approx(end, abs=1e-9)
+    assert max(heights) == pytest.approx(max(start, end) + 0.03, rel=1e-3)
+    swing.reach(0.01)
+    assert swing.z == pytest.approx(end - 0.01 * 0.07)
+
+
+def _touched_at(ground: float, late: int, noise: float = 0.0) -> int | None:
+    """Tick of the touch of a foot that comes down to z = 0 in 40 ticks of 8 ms, `late` ticks behind its plan."""
+    rng = np.random.default_rng(1)
+    dt, lift = 0.008, 0.03
+    touch, swing = Touch(dt, 0.07), Swing(Foothold(np.zeros(2), 0.0), lift, 0.07)
+    plan = [0.0] * late
+    for k in range(1, 90):
+        if k <= 40:
+            swing.step(dt, (40 - k) * dt, Foothold(np.zeros(2), 0.0))
+        else:
+            swing.reach(dt)
+        plan.append(swing.z)
+        if touch.step(swing.z_velocity, max(plan[-1 - late], ground) + noise * rng.normal()):
+            return k
+    return None
+
+
+@pytest.mark.parametrize("late", [0, 2, 4])
+@pytest.mark.parametrize("ground", [-0.01, -0.003, 0.01])
+def test_a_foot_that_no_longer_falls_stands(ground: float, late: int) -> None:
+    plan, swing = [0.0], Swing(Foothold(np.zeros(2), 0.0), 0.03, 0.07)
+    for k in range(1, 90):
+        if k <= 40:
+            swing.step(0.008, (40 - k) * 0.008, Foothold(np.zeros(2), 0.0))
+        else:
+            swing.reach(0.008)
+        plan.append(swing.z)
+    there = next(k for k in range(20, 90) if plan[k] < ground) + late
+    at = _touched_at(ground, late, 1e-4)
+    assert at is not None
+    assert there <= at <= there + 4
+
+
+def test_a_foot_in_the_air_touches_nothing() -> None:
+    assert _touched_at(-1.0, 4, 2e-4) is None
 
 
 def _targets(com: list[float], left: list[float], right: list[float], yaw: float = 0.0) -> Targets:

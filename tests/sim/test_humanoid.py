@@ -12,7 +12,7 @@ pytest.importorskip("mujoco", reason="dynamics of walkers: pip install 'giljabi[
 from giljabi.types import BadInputError
 from giljabi.walking.footsteps import Velocity
 from giljabi.walking.walker_file import load_walker
-from giljabi_sim.humanoid.body import Push, World
+from giljabi_sim.humanoid.body import Ground, Push, World
 from giljabi_sim.humanoid.servo_line import ServoFaults, ServoLine
 from giljabi_sim.humanoid.walk import START_S, Walk, steady, straight
 
@@ -42,6 +42,14 @@ def test_it_walks_forward_at_the_commanded_speed() -> None:
     assert row.distance_m > 2.4
     assert row.speed_mps == pytest.approx(0.28, rel=0.1)
     assert row.heading_error_rad < 0.1
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3])
+def test_it_goes_over_a_board_of_one_centimetre(seed: int) -> None:
+    ground = Ground(steps=((0.6, 1.2, 0.01),))
+    row = Walk(SMALL, World(ground), seed).run(straight(0.28), 14.0, distance=1.7)
+    assert not row.fell
+    assert row.x_m > 1.6
 
 
 def test_a_robot_of_thirty_kilograms_walks_by_its_file_alone() -> None:

@@ -48,13 +48,17 @@ def test_it_falls_lies_gets_up_when_asked_and_walks_on() -> None:
     assert float(np.hypot(*(run.body.pose[0] - start)[:2])) > 0.5
 
 
+SEEDS = (1, 2, 3)  # where in a step the torque goes decides how hard one fall is
+
+
 @pytest.mark.parametrize(("how", "speed"), [("sit", 0.2), ("kneel", 0.0)])
 def test_it_goes_down_far_softer_than_it_falls_without_torque(how: str, speed: float) -> None:
-    row, free = go_down(SMALL, World(), 1, how, speed), go_down(SMALL, World(), 1, "free", speed)
-    assert row.down, row
-    assert not free.down
-    assert row.peak_mps2 < 0.7 * free.peak_mps2
-    assert row.contact_mps < 0.5 * free.contact_mps
+    rows = [go_down(SMALL, World(), seed, how, speed) for seed in SEEDS]
+    free = [go_down(SMALL, World(), seed, "free", speed) for seed in SEEDS]
+    assert all(r.down for r in rows), rows
+    assert not any(r.down for r in free)
+    assert sum(r.peak_mps2 for r in rows) < 0.7 * sum(r.peak_mps2 for r in free)
+    assert sum(r.contact_mps for r in rows) < 0.5 * sum(r.contact_mps for r in free)
 
 
 def test_after_sitting_down_it_stands_up_again() -> None:

@@ -102,8 +102,8 @@ class Chain:
         if self._posture is not None:
             self.gait.posture = self._posture
         self.targets = self.gait.step(self.dt, allowed, self._measured(divergent))
-        if self.gait.landed is not None:
-            e.anchor(self.gait.landed, 0.0)
+        if self.gait.seated is not None:
+            e.anchor(self.gait.seated, self.gait.soles[self.gait.seated].z)
         before = self.body.kinematics.q
         self.body.solve(self.targets)
         self._moved = self.body.kinematics.q - before
@@ -171,11 +171,19 @@ class Chain:
         return np.asarray(self._command)
 
     def _measured(self, divergent: Array) -> Measured:
-        k, up = self.estimator.kinematics, self.estimator.rotation[:, 2]  # up: the base's z in odom
-        heights = (float(k.sole(0)[0][2]), float(k.sole(1)[0][2]))
-        return Measured(divergent, (self._seen(0), self._seen(1)), heights, (-float(up[1]), float(up[0])))
+        k = self.estimator.kinematics
+        (left, r_left), (right, r_right) = k.sole(0), k.sole(1)
+        return Measured(
+            divergent, (self._seen(0), self._seen(1)), (float(left[2]), float(right[2])),
+            _tilt(self.estimator.rotation), (_tilt(r_left), _tilt(r_right)),
+        )  # fmt: skip
 
     def _seen(self, side: int) -> Foothold:
         """Where the estimator sees a foot."""
         xyz, rotation = self.estimator.kinematics.sole(side)
         return Foothold(xyz[:2].copy(), float(np.arctan2(rotation[1, 0], rotation[0, 0])))
+
+
+def _tilt(rotation: Array) -> tuple[float, float]:
+    """Small angles [rad] about x and y by which R (3, 3) leans z."""
+    return -float(rotation[1, 2]), float(rotation[0, 2])

@@ -82,7 +82,7 @@ class Footsteps:
         lateral = 2.0 * lateral if lateral * out > 0.0 else 0.0  # the leading foot opens, the other closes
         middle = turn(np.array([forward, out * g.width / 2 + lateral]), bend / 2)
         place = middle + turn(np.array([0.0, out * g.width / 2]), bend)
-        return Foothold(stance.at(self.reach(place, side)), stance.yaw + bend)
+        return Foothold(stance.at(self.reach(place, side)), stance.yaw + bend, stance.z)
 
     def reach(self, place: Array, side: int) -> Array:
         """The nearest place (2,), in the stance foot's axes, that foot `side` can go to without touching the other."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from giljabi.types import Array
 from giljabi.walking.base_estimation import rotation_of
+from giljabi.walking.contact import Touch
 from giljabi.walking.footsteps import LEFT, RIGHT, SPEED_SLEW, Foothold, Footsteps, Velocity, turn, wrap
 from giljabi.walking.pendulum import Pendulum, Support
 from giljabi.walking.planned import Planned, Steps
@@ -19,9 +20,15 @@ from giljabi.walking.wholebody import Targets, yaw_rotation
 
 FOOT_SPEED = 0.85  # of what a leg of the centre of mass' height does at the servos' greatest rate
 QUICKEST = 0.5  # of the nominal swing
-TOUCHING = 0.2  # of the lift: so low a foot counts as on the ground
+REACHING = 0.8  # lifts in the time of a swing: speed at which a foot meets the ground, or looks for it
+EARLY = 0.5  # of the lift above what was expected: a foot that stops higher than that has not met the ground
+LEVEL = 0.2  # of the lift: ground that differs less from what was expected counts as expected
 LATE = 0.06  # s that a touchdown is waited for
+DEEP = 0.6  # of the lift: so far below what was expected a foot feels for the ground
+FLOOR = 2.0  # of the pendulum's omega: how fast the body follows the ground up and down
 LEANED = 40.0  # 1/s at which the foot in the air follows the body's tilt
+GIVING = 1.9  # of the pendulum's omega: how fast a standing foot comes to be planned as it lies
+SLANT, SLANT_MOST = 0.01, 0.2  # rad that a foot lies off the level: so little is none, so much at most
 UPRIGHT = 0.02  # rad of tilt that a walk has by itself
 AHEAD = 4  # footholds planned
 SETTLE = 0.5  # s in which the plan forgets where a foot came down beside its target
@@ -29,7 +36,7 @@ HEIGHT_SPEED = 0.06  # m/s at which the standing robot sinks and rises
 ALIGNED = 0.2  # of the longest step: so far one foot may be ahead of the other when the robot stops
 UNDER_WAY = 4  # strides after which the commanded way counts
 TRACK_GAIN = 1.0  # 1/s, of the distance between where the command would have led and the feet
-TRACK_SPEED = 0.05  # m/s that this adds at most
+TRACK_SPEED, TRACK_SHARE = 0.02, 0.3  # m/s and share of the commanded speed that this adds at most
 
 
 @dataclass(slots=True)
@@ -58,8 +65,9 @@ class Measured:
 
     divergent: Array  # (2,) m
     soles: tuple[Foothold, Foothold]  # where the feet are, in odom
-    heights: tuple[float, float] = (0.0, 0.0)  # m, of the soles above the ground
+    heights: tuple[float, float] = (0.0, 0.0)  # m, of the soles in odom
     tilt: tuple[float, float] = (0.0, 0.0)  # rad about odom's x and y: of the base
+    slants: tuple[tuple[float, float], tuple[float, float]] = ((0.0, 0.0), (0.0, 0.0))  # the same of the soles
 
 
 class Gait:
@@ -76,14 +84,20 @@ class Gait:
         )
         self.planned = Planned(self.steps)
         self.soles = list(soles)
-        self._offset = [np.zeros(3), np.zeros(3)]  # x, y, yaw by which the plan still differs from where a foot stands
+        self._offset = [np.zeros(4), np.zeros(4)]  # x, y, yaw, z by which the plan differs from where a foot stands
         self._lean = [np.zeros(2), np.zeros(2)]  # rad about x and y by which a foot is turned against the body's tilt
+        self._slant = [np.zeros(2), np.zeros(2)]  # rad about x and y of a sole on its ground
         self.stride: Stride | None = None
         self.command = Velocity()  # as it is followed: slewed
         self.stepped = Velocity()  # with what brings the feet back to the commanded way
         self.heading = soles[LEFT].yaw
         self.height, self._rising = self.gait.height, 0.0
+        self.floor = np.zeros(3)  # m, m/s, m/s^2: height of the ground as the body follows it
+        self._down = REACHING * g.lift / (g.step_time * (1.0 - g.double_support))  # m/s
+        self.feeling: int | None = None  # foot that has come down by the plan and has not felt the ground yet
+        self._deeper, self._touch = 0.0, Touch(0.01, 1.0)  # m that it is below the plan
         self.landed: int | None = None  # foot that came down at this tick
+        self.seated: int | None = None  # foot whose place was measured anew at this tick
         self.posture = np.array(list(walker.joints.values()))
         self.pendulum.rest(self._middle())
         self.way = self._middle()  # (2,) where the command leads
@@ -92,7 +106,7 @@ class Gait:
 
     def step(self, dt: float, wanted: Velocity, measured: Measured) -> Targets:
         """Moves on by dt."""
-        self.landed = None
+        self.landed = self.seated = None
         low = self.height < self.gait.height
         if self.stride is None and (low or wanted.height < self.gait.height):
             self._sink(dt, self.gait.height if not wanted.still else wanted.height)
@@ -104,6 +118,8 @@ class Gait:
         self._track(dt)
         if self.stride is None and (self.planned.leads or not self.command.still):
             self._start(measured)
+        if self.feeling is not None:
+            self._feel(dt, self.feeling, measured)
         if self.stride is not None:
             self._stride(dt, self.stride, measured)
         support = self._support()
@@ -113,6 +129,7 @@ class Gait:
         c, s = math.cos(yaw), math.sin(yaw)
         v = self.command
         self.pendulum.step(dt, support, np.array([c * v.forward - s * v.side, s * v.forward + c * v.side]))
+        self._follow_ground(dt)
         self._offset = [offset * math.exp(-4.0 * dt / SETTLE) for offset in self._offset]
         return self._targets(yaw)
 
@@ -125,6 +142,15 @@ class Gait:
             goal = np.array(measured.tilt) if flying else np.zeros(2)
             goal = goal * max(0.0, 1.0 - UPRIGHT / max(float(np.hypot(*goal)), 1e-9))
             self._lean[side] = lean + (goal - lean) * (1.0 - math.exp(-rate * dt))
+            flying = flying or side == self.feeling
+            self._give(dt, side, np.zeros(2) if flying else np.array(measured.slants[side]))
+
+    def _give(self, dt: float, side: int, seen: Array) -> None:
+        """A foot that stands on an edge or a slope is planned as it lies there, and the body upright over it."""
+        size = max(float(np.hypot(*seen)), 1e-9)
+        goal = seen * max(0.0, min(size, SLANT_MOST) - SLANT) / size
+        share = 1.0 - math.exp(-GIVING * self.pendulum.omega * dt)
+        self._slant[side] = self._slant[side] + (goal - self._slant[side]) * share
 
     @property
     def share_left(self) -> float:
@@ -167,7 +193,8 @@ class Gait:
         if self.planned.leads or self.stride is None or self.command.still or self.stride.number < UNDER_WAY:
             self.way, self.stepped = self.pendulum.com.copy(), self.command
             return
-        v, most = self.command, TRACK_SPEED / TRACK_GAIN
+        v = self.command
+        most = (TRACK_SPEED + TRACK_SHARE * math.hypot(v.forward, v.side)) / TRACK_GAIN
         self.way = self.way + turn(np.array([v.forward, v.side]), self.heading) * dt
         off = self.way - self.pendulum.com
         far = float(np.linalg.norm(off))
@@ -176,6 +203,16 @@ class Gait:
             self.way = self.pendulum.com + off
         ahead = turn(off, -self.heading) * TRACK_GAIN
         self.stepped = Velocity(v.forward + float(ahead[0]), v.side + float(ahead[1]), v.turn)
+
+    def _follow_ground(self, dt: float) -> None:
+        """The body's height goes after the ground under the foot that stands, without a jump of its speed."""
+        s, rate = self.stride, FLOOR * self.pendulum.omega
+        left, right = self.soles[LEFT].z, self.soles[RIGHT].z
+        flying = s is not None and s.swing is not None
+        goal = (left + right) / 2 if s is None or not flying else (right if s.side == LEFT else left)
+        z, v, _ = self.floor
+        a = rate * (rate * (goal - z) - 2.0 * v)
+        self.floor[:] = z + dt * v, v + dt * a, a
 
     # --- strides ----------------------------------------------------------------------------------------
 
@@ -199,18 +236,23 @@ class Gait:
 
     def _stride(self, dt: float, s: Stride, measured: Measured) -> None:
         s.t += dt
-        if s.t >= s.duration:
-            high = measured.heights[s.side] > TOUCHING * self.gait.lift
-            if s.swing is None or not high or s.t >= s.duration + LATE:
-                self._land(s, measured)
-            else:
-                s.swing.reach(dt)
-            return
         if s.t < s.double:
             return
+        if s.swing is not None:
+            height = measured.heights[s.side]
+            if self._touch.step(s.swing.z_velocity, height) and height - s.target.z < EARLY * self.gait.lift:
+                return self._land(s, measured, self._ground(height, s.target.z))
+            if s.t >= s.duration:
+                if height - s.target.z < LEVEL * self.gait.lift or s.t >= s.duration + LATE:
+                    self.feeling = s.side
+                    return self._land(s, measured, s.target.z)
+                s.swing.reach(dt)
+                self.soles[s.side] = replace(self.soles[s.side], z=s.swing.z)
+                return
         stance = self.soles[1 - s.side]
         if s.swing is None:
-            s.swing = Swing(self.soles[s.side], self.gait.lift)
+            s.swing = Swing(self.soles[s.side], self.gait.lift, self._down)
+            self._touch = Touch(dt, self._down)
             s.end = self._after(s, s.nominal).divergent(self.pendulum.omega)
         left = s.duration - s.t
         if left > LAST:
@@ -220,22 +262,45 @@ class Gait:
             )  # fmt: skip
             s.duration = s.t + left
         s.swing.step(dt, left, s.target)
-        self.soles[s.side] = Foothold(s.swing.xy.copy(), s.swing.yaw)
+        self.soles[s.side] = Foothold(s.swing.xy.copy(), s.swing.yaw, s.swing.z)
 
-    def _land(self, s: Stride, measured: Measured) -> None:
-        """The swinging foot stands, where it was measured; the plan comes to it in `SETTLE`."""
-        seen = measured.soles[s.side]
-        planned = s.target
-        self.soles[s.side] = seen
-        self._offset[s.side] = np.array([*(planned.xy - seen.xy), wrap(planned.yaw - seen.yaw)])
+    def _land(self, s: Stride, measured: Measured, ground: float) -> None:
+        """The swinging foot stands at a height."""
+        self._seat(s.side, measured, ground)
         self.landed = s.side
         g = self.gait
-        apart = self.soles[1 - s.side].seen(seen.xy)
+        apart = self.soles[1 - s.side].seen(self.soles[s.side].xy)
         self.planned.landed(s.plan)
         if not self.planned.leads and self.command.still and abs(apart[0]) < ALIGNED * g.length_max:
             self.stride = None
         else:
             self._begin(1 - s.side, g.step_time * g.double_support * self.planned.slow, s.number + 1)
+
+    def _ground(self, height: float, expected: float) -> float:
+        """Height of the ground under a foot that feels it at a measured height [m]."""
+        return expected if abs(height - expected) < LEVEL * self.gait.lift else height
+
+    def _seat(self, side: int, measured: Measured, ground: float) -> None:
+        """A foot stands where it was measured, at a height; the plan comes to it in `SETTLE`."""
+        seen, planned, offset = replace(measured.soles[side], z=ground), self.soles[side], self._offset[side]
+        self.soles[side], self.seated = seen, side
+        offset[:] = (
+            *(planned.xy - seen.xy + offset[:2]), wrap(planned.yaw - seen.yaw + offset[2]),
+            measured.heights[side] - ground,
+        )  # fmt: skip
+
+    def _feel(self, dt: float, side: int, measured: Measured) -> None:
+        """A foot that came down by the plan goes on down until it feels the ground; the next one waits for it."""
+        s, speed = self.stride, self._down
+        height, expected = measured.heights[side], self.soles[side].z
+        touched = self._touch.step(-speed, height)
+        if touched or self._deeper > DEEP * self.gait.lift:
+            self.feeling, self._deeper = None, 0.0
+            self._seat(side, measured, self._ground(height, expected))
+            return
+        self._deeper += speed * dt
+        if s is not None and s.t + dt >= s.double:
+            s.double, s.duration, s.planned = s.double + dt, s.duration + dt, s.planned + dt
 
     # --- support ----------------------------------------------------------------------------------------
 
@@ -291,19 +356,22 @@ class Gait:
         feet, rotations, rates = [], [], np.zeros((2, 18))
         swing = None if self.stride is None else self.stride.swing
         for side in (LEFT, RIGHT):
-            sole, offset, z = self.soles[side], self._offset[side], 0.0
+            sole, offset = self.soles[side], self._offset[side]
             if swing is not None and self.stride is not None and self.stride.side == side:
-                z = swing.z
                 at = 6 * side
                 rates[0, at : at + 3] = *swing.velocity, swing.z_velocity
                 rates[1, at : at + 3] = *swing.acceleration, swing.z_acceleration
             x, y = sole.xy[0] + offset[0], sole.xy[1] + offset[1]
             roll, pitch = self._lean[side]
             arm = sole.xy - self.soles[1 - side].xy
-            feet.append(np.array([x - pitch * z, y + roll * z, z + pitch * arm[0] - roll * arm[1]]))
-            rotations.append(rotation_of(np.array([-roll, -pitch, 0.0])) @ yaw_rotation(sole.yaw + offset[2]))
+            up, z = sole.z - self.soles[1 - side].z, sole.z + offset[3]
+            if self.feeling == side:
+                z, rates[0, 6 * side + 2] = z - self._deeper, -self._down
+            feet.append(np.array([x - pitch * up, y + roll * up, z + pitch * arm[0] - roll * arm[1]]))
+            tipped = self._slant[side] - self._lean[side]
+            rotations.append(rotation_of(np.array([*tipped, 0.0])) @ yaw_rotation(sole.yaw + offset[2]))
         p = self.pendulum
         rates[0, 12:14], rates[1, 12:14] = p.velocity, p.acceleration
-        rates[0, 14] = self._rising
-        com = np.array([*p.com, self.height])
+        rates[0, 14], rates[1, 14] = self._rising + self.floor[1], self.floor[2]
+        com = np.array([*p.com, self.floor[0] + self.height])
         return Targets(com, feet, rotations, yaw_rotation(yaw), self.posture, rates)

@@ -76,7 +76,7 @@ class StepAdjustment:
             cost = unmet + TIME_WEIGHT * (time - left) ** 2 + SHIFT_WEIGHT * shift
             if cost < best:
                 best, foothold, when = cost, np.array([x, y]), time
-        return Foothold(stance.at(foothold), nominal.yaw), when
+        return Foothold(stance.at(foothold), nominal.yaw, nominal.z), when
 
     def _unheld(self, off: float, growth: float, axis: int) -> float:
         """What is left of an error at touchdown when the zero-moment point has done its part."""
