@@ -79,7 +79,9 @@ class Action(Strict):
     """What a person asks of the mission, at a time of the scenario's clock."""
 
     at: float = Field(ge=0, description="s")
-    do: Literal["start", "pause", "resume", "skip", "return", "land", "load"]
+    do: Literal[
+        "start", "pause", "resume", "skip", "return", "land", "load", "stand", "stop", "squat", "kneel", "sit", "policy"
+    ] = Field(description="of the mission, or (from stand on) of a walker")
     step: int | None = Field(default=None, ge=1, description="skip: to this step; default: the next one")
     file: str | None = Field(default=None, description="load: a mission file, found as `mission` is")
     refused: bool = Field(default=False, description="the answer must be no")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from giljabi import topics
 from giljabi.fence import FenceLike, as_fences
 from giljabi.ground import Surface
 from giljabi.missions.desk import Desk
@@ -17,7 +18,7 @@ from giljabi.missions.plan import Plan
 from giljabi.platform import Platform
 from giljabi.registry import build_driver, build_fast_loop, build_step
 from giljabi.safety.failsafes import FailsafeInputs, Failsafes
-from giljabi.safety.guard import build_guard, feedback_slots
+from giljabi.safety.guard import build_guard, feedback_slots, gives_back
 from giljabi.safety.hold import DegradedHold
 from giljabi.safety.supervisor import RATE_HZ, Supervisor, SupervisorInputs
 from giljabi.steps import (
@@ -37,6 +38,7 @@ from giljabi.steps import (
 )
 from giljabi.types import (
     ActuatorCommand,
+    BadInputError,
     Battery,
     Detections,
     GeoDetections,
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from giljabi_drivers.contract import Driver, Received
     from giljabi_drivers.transport_base import Framing
 
+BEHAVIOURS = frozenset(s.name.rpartition("/")[2] for s in topics.BEHAVIOURS)
 FAST_TICKS = 4  # within a period of the guard: replies of a bus come, and are thought about, between two of its ticks
 
 
@@ -139,6 +142,7 @@ class Stack:
         self.supervisor = Supervisor(platform)
         self.failsafes = Failsafes(platform)
         self._battery: Battery | None = None
+        self._source: str | None = None  # of the fast loop's last command
         self._watched_t: float | None = None  # newest word of somebody who watches
         self.latest = Latest()
         self.runaway: Callable[[], Mapping[str, float]] = dict  # what takes a command's place: a controller gone mad
@@ -176,7 +180,15 @@ class Stack:
         return words
 
     def ask(self, what: str, step: int | None = None) -> str:
-        """What a person asks of the mission: start, pause, resume, skip, return, land. Raises BadInputError."""
+        """What a person asks of the mission (start, pause, resume, skip, return, land) or of a walker.
+
+        Raises BadInputError that says why not.
+        """
+        if what in BEHAVIOURS:
+            why = self.fast.ask(what) if self.fast is not None else "this platform has no fast loop"
+            if why:
+                raise BadInputError(why)
+            return what
         self._hold.forget()
         return self.desk.ask(what, step)
 
@@ -282,7 +294,11 @@ class Stack:
             self._take_odom(now, result.odom)
         self.latest.command = result.command
         if result.command is not None:
-            self.guard.submit(result.command.source, result.command.t, now, result.command.values)
+            source, before = result.command.source, self._source
+            self.guard.submit(source, result.command.t, now, result.command.values)
+            if gives_back(before, source):
+                self.guard.release(str(before), now)
+            self._source = source
 
     def _estimate(self, now: float) -> None:
         if self.fast is not None or not self._due("estimator", now):

@@ -5,7 +5,7 @@ A step reads no clock and does no I/O: same input, same output.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -222,6 +222,14 @@ class FollowsSteps(Protocol):
         """The planner's newest; None: its trajectory alone counts."""
 
 
+@runtime_checkable
+class TakesTime(Protocol):
+    """A fast loop in which something may answer too late; optional."""
+
+    def use_clock(self, clock: Callable[[], float]) -> None:
+        """s, to measure by where time is real; without one nothing is late."""
+
+
 class FastLoop(Protocol):
     """Samples in, odometry and commands out, in one call, in the drivers' process: between two turns of a bus.
 
@@ -240,7 +248,7 @@ class FastLoop(Protocol):
         """A person's or another program's: it leads over the planner from now on, and is a stop when it grows old."""
 
     def ask(self, what: str) -> str:
-        """Begins what it can do beside following: stand, stop, squat, kneel, sit; why not, or an empty text."""
+        """Begins what it can do beside following: stand, stop, squat, kneel, sit, policy; why not, or an empty text."""
 
     def play(self, trajectory: JointTrajectory) -> None:
         """Plays a trajectory of joints inside their limits; raises BadInputError with why not."""

@@ -81,7 +81,7 @@ ARM = Service("arm", "std_srvs/SetBool")
 STOP = Service("stop", "std_srvs/Trigger")
 RELEASE = Service("release", "std_srvs/Trigger")  # the person at the joystick gives the lead back
 BEHAVIOURS: tuple[Service, ...] = tuple(
-    Service(f"behaviour/{what}", "std_srvs/Trigger") for what in ("stand", "stop", "squat", "kneel", "sit")
+    Service(f"behaviour/{what}", "std_srvs/Trigger") for what in ("stand", "stop", "squat", "kneel", "sit", "policy")
 )  # of platforms with a fast loop
 MISSION_START = Service("mission/start", "std_srvs/Trigger")
 MISSION_PAUSE = Service("mission/pause", "std_srvs/Trigger")

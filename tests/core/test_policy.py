@@ -14,6 +14,7 @@ pytest.importorskip("onnxruntime", reason="runs the models: pip install 'giljabi
 
 import onnx
 
+from giljabi.safety.guard import gives_back
 from giljabi.types import Array, BadInputError
 from giljabi.walking.base_estimation import GRAVITY
 from giljabi.walking.behaviours.manager import Manager, Mode
@@ -198,7 +199,32 @@ def test_the_manager_leads_with_a_policy_and_takes_over_when_it_fails(tmp_path: 
         m.step(now, s, Velocity())
     assert (m.mode, m.source) == (Mode.STEADYING, "auto")
     assert "not finite" in m.words
-    for _ in range(250):
+    for _ in range(100):
         now += DT
         m.step(now, s, Velocity())
-    assert m.mode == Mode.STANDING
+    assert m.mode == Mode.STEADYING
+    for _ in range(100):
+        now += DT
+        m.step(now, s, Velocity())
+    assert m.mode == Mode.GOING_DOWN
+    assert m.words == "minimum risk: sit"
+
+
+def test_after_a_policy_that_ends_well_or_whose_file_says_so_the_robot_stands(tmp_path: Path) -> None:
+    for extra, bias in (("seconds: 0.1\n", 0.0), ("failed: stand\n", math.nan)):
+        m = Manager(SMALL)
+        s = Senses(np.zeros(3), np.array([0.0, 0.0, GRAVITY]), MOTIONS.stand)
+        for k in range(250):
+            m.step(k * DT, s, Velocity())
+        path = write(tmp_path, np.zeros((2 * FRAME, 2)), np.array([bias, 0.0]), TEXT + extra)
+        assert m.perform(Policy(LoadedPolicyFile(path), MOTIONS)) is None
+        for k in range(250, 600):
+            m.step(k * DT, s, Velocity())
+        assert (m.mode, m.words) == (Mode.STANDING, "standing")
+
+
+def test_only_a_higher_source_gives_back_what_it_leads() -> None:
+    assert gives_back("auto", "policy")
+    assert not gives_back("policy", "auto")
+    assert not gives_back(None, "policy")
+    assert not gives_back("auto", "auto")

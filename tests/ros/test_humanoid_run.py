@@ -59,6 +59,29 @@ def test_it_steps_to_a_pose_around_a_box_that_the_planner_was_told_of(tmp_path: 
     assert all(a["held"] is not False for a in result["asserts"])
 
 
+def test_a_service_starts_the_policy_of_the_platform_file_and_the_guard_says_that_it_leads(
+    tmp_path: Path, started: list[Command]
+) -> None:
+    pytest.importorskip("onnx", reason="writes the models: pip install onnx")
+    pytest.importorskip("onnxruntime", reason="runs the models: pip install 'giljabi[policy]'")
+    sys.path.insert(0, str(Path(__file__).parents[1] / "sim"))
+    from policy_rig import TEXT, write_policy
+
+    platform, domain = write_policy(tmp_path, (-1.0, -0.9), TEXT + "seconds: 2.0\n"), 92
+    c = Command(tmp_path, str(platform), "--no-page", domain=domain)
+    started.append(c)
+    states: list[Any] = []
+    by_name = {s.name: s for s in (*topics.SERVICES, *topics.BEHAVIOURS)}
+    with graph(domain) as node:
+        listen(node, topics.STATE, lambda msg: states.append(status.state_from_msg(msg)))
+        c.wait_for("armed")
+        assert not call(node, by_name["behaviour/policy"]).success  # it has not begun, or walks
+        assert call(node, by_name["mission/pause"]).success
+        wait("it stands still and begins", lambda: bool(call(node, by_name["behaviour/policy"]).success), 15.0)
+        wait("the policy leads", lambda: states[-1].mode == "policy", 3.0)
+        wait("it is over", lambda: states[-1].mode == "auto", 10.0)
+
+
 def listen(node: Any, row: topics.Topic, use: Any) -> None:
     node.create_subscription(message_class(row.message), row.name, use, qos_profile(row.qos))
 

@@ -19,6 +19,7 @@ from giljabi.tell import tell
 from giljabi.topics import Service
 from giljabi.types import Health, MissionPhase, MissionState, StackState
 
+SERVICES = (*topics.SERVICES, *topics.BEHAVIOURS)
 RATE_HZ = 5.0
 ASK_AGAIN_S = 1.0  # pause between two tries to arm or start
 REPORT_STEP = 0.2  # of the route, between two progress lines
@@ -30,7 +31,8 @@ TELL_AGAIN_S = 3.0  # new reasons are told at most this often
 
 def requested(action: ActionModel) -> tuple[Service, Any]:
     """The service that an action of a scenario calls, and with what."""
-    row = next(s for s in topics.SERVICES if s.name == f"mission/{action.do}")
+    names = (f"mission/{action.do}", f"behaviour/{action.do}")
+    row = next(s for s in SERVICES if s.name in names)
     value: str | int | None = plan_text(action.plan) if action.plan is not None else action.step
     if value is None:
         return row, Trigger.Request()
@@ -61,7 +63,7 @@ class ConductorNode(StackNode):
         self.subscribe(topics.MISSION_STATE, status.mission_from_msg, lambda s: setattr(self, "mission", s))
         self.subscribe(topics.HEARTBEAT, status.health_from_msg, lambda s: setattr(self, "heartbeat", s))
         self._services_used: dict[Service, Any] = {
-            s: self.create_client(service_class(s.type), s.name) for s in topics.SERVICES
+            s: self.create_client(service_class(s.type), s.name) for s in SERVICES
         }
         self.every(RATE_HZ, self._step)
 

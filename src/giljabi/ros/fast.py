@@ -15,8 +15,9 @@ from giljabi.mission import Mission
 from giljabi.platform import Platform
 from giljabi.ros import convert, goals
 from giljabi.ros.node import StackNode
+from giljabi.safety.guard import gives_back
 from giljabi.stack import Periodic
-from giljabi.steps import FastLoop, FollowsSteps
+from giljabi.steps import FastLoop, FollowsSteps, TakesTime
 from giljabi.types import ActuatorCommand, FootPlan, Imu, JointState, Origin, Sample, StackState
 
 DECIMATED = (JointState, Imu)
@@ -39,6 +40,9 @@ class FastRunner:
         self._rates = {JointState: node.row(topics.JOINT_STATES).rate_hz, Imu: node.row(topics.IMU).rate_hz}
         self._origin_out = node.publisher(topics.ORIGIN, self._origin_to_msg)
         self._frame_out = node.publisher(topics.MAP_TO_ODOM, convert.map_to_odom_to_msg)
+        self._source: str | None = None  # of the last command
+        if isinstance(loop, TakesTime):
+            loop.use_clock(time.perf_counter)
         self._steered = False
         self.runs, self.late, self.longest, self.cpu = 0, 0, 0.0, 0.0
         for service in topics.BEHAVIOURS:
@@ -101,6 +105,9 @@ class FastRunner:
         if result.command is not None:
             command: ActuatorCommand = result.command
             guard.submit(command.source, command.t, command.values)
+            if gives_back(self._source, command.source):
+                guard.release(self._source)
+            self._source = command.source
         took = time.monotonic() - began
         self.runs += 1
         self.late += took > LATE_S

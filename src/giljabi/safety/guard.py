@@ -15,6 +15,13 @@ from giljabi.types import NAN, BadInputError, Health, JointState, Odometry, Stac
 from giljabi.wire import EncodeTable
 
 SOURCES = ("policy", "auto", "manual")  # ascending authority
+
+
+def gives_back(before: str | None, source: str) -> bool:
+    """Whether one that commands as `source` from now on must give back what it leads as `before`: a higher rank."""
+    return before is not None and SOURCES.index(source) < SOURCES.index(before)
+
+
 LOST_TIMEOUTS = 4.0  # command_lost_s in command_timeout_s, where the platform file does not say
 
 

@@ -7,7 +7,7 @@ stands between it and the stack: when it begins, what it is told, and when it gi
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from pydantic import Field
@@ -31,6 +31,8 @@ from giljabi.types import (
     Trajectory,
 )
 from giljabi.walking.behaviours.manager import Manager, Mode
+from giljabi.walking.behaviours.policy import Policy
+from giljabi.walking.behaviours.policy_file import LoadedPolicyFile
 from giljabi.walking.chain import Chain, Senses
 from giljabi.walking.footsteps import Velocity
 from giljabi.walking.planned import Steps, steps_of
@@ -39,7 +41,7 @@ from giljabi.yaml_file import Strict
 
 DRIVEN = ("auto", "manual", "policy")
 LIMP = (Mode.DAMPED, Mode.LYING, Mode.DOWN)
-ASKED = ("stand", "stop", "squat", "kneel", "sit")
+ASKED = ("stand", "stop", "squat", "kneel", "sit", "policy")
 IMU_TICKS = 6.0  # periods without inertial samples after which there is nothing safe to say
 UP_GAIN = 0.05  # share of a sample by which a robot at rest learns which way is up
 STD = (0.05, 0.05, 0.01, 0.01, 0.01, 0.05)  # 1 sigma of the pose: m, rad; dead reckoning over the feet
@@ -52,6 +54,9 @@ class WalkingOptions(Strict):
     rise_rate: float = Field(default=1.2, gt=0, description="rad/s of the fastest joint on the way into the posture")
     upright: float = Field(
         default=0.4, gt=0, lt=1.5, description="rad of lean from which it lies: armed, it waits to be asked to stand"
+    )
+    policy: str | None = Field(
+        default=None, description="file of a learned policy, beside the platform file: what `behaviour/policy` starts"
     )
     limp_s: float = Field(default=1.0, gt=0, description="s between going limp and losing the torque")
 
@@ -78,6 +83,8 @@ class WalkingLoop:
         self._steer_timeout = platform.timeout_s(CMD_VEL)
         self.origin: Origin | None = None
         self.manager = Manager(self._file)
+        self._clock: Callable[[], float] | None = None  # measures a policy's answers
+        self._policy = self._named_policy(platform)
         self._chain = self.manager.chain  # that the odometry comes from
         self._names = self.manager.joint_names
         missing = [n for n in self._names if n not in self._actuators]
@@ -139,7 +146,30 @@ class WalkingLoop:
             return f"nothing is called '{what}'; {', '.join(ASKED)} are known"
         if not self._used:
             return "it is not armed, or has not begun yet; arm it first"
+        if what == "policy":
+            return self._perform_policy()
         return self.manager.ask(what) or ""
+
+    def use_clock(self, clock: Callable[[], float]) -> None:
+        """See steps.TakesTime."""
+        self._clock = clock
+
+    def _named_policy(self, platform: Platform) -> Policy | None:
+        """The policy of the platform file, its model loaded and held against it; raises BadInputError."""
+        if self._o.policy is None:
+            return None
+        path = platform.file.path.parent / self._o.policy
+        if not path.is_file():
+            key = ("fast_loop", "options", "policy")
+            raise platform.error(key, f"no file '{path}'; a policy's file is expected")
+        return Policy(LoadedPolicyFile(path), self.manager.motions)
+
+    def _perform_policy(self) -> str:
+        """Begins the policy; why not, or an empty text."""
+        if self._policy is None:
+            return "the platform file names no policy; `fast_loop.options.policy` is expected"
+        p = self._policy
+        return self.manager.perform(Policy(p.file, self.manager.motions, self._clock, p.model)) or ""
 
     def play(self, trajectory: JointTrajectory) -> None:
         """See FastLoop."""
@@ -170,7 +200,8 @@ class WalkingLoop:
         self._count = 0
         targets = self._driven(now, senses, state) if state.mode in DRIVEN else self._idle(now, senses, state)
         values = {n: float(v) for n, v in zip(self._names, targets, strict=True)}
-        command = ActuatorCommand(now, "auto", values)
+        source = self.manager.source if state.mode in DRIVEN else "auto"
+        command = ActuatorCommand(now, source, values)
         self._last = self._odometry(now)
         return FastResult(command, self._last)
 

@@ -61,6 +61,7 @@ class Manager:
         self.rejected = 0  # ticks whose measurements held a number that is not finite: the last ones were taken
         self._began, self._now = -1.0, 0.0  # s
         self._want_stand = False
+        self._risk_next = False  # goes down as soon as it stands
         self._height: float | None = None  # of a squat
         self._stopped = False
         self._down: Motion | None = None
@@ -114,13 +115,14 @@ class Manager:
 
     def perform(self, behaviour: Behaviour) -> str | None:
         """Gives all joints to a behaviour; afterwards the robot stands. Why not, or None."""
+        self._risk_next = False
         if self.mode != Mode.STANDING or not self._at_rest():
             return f"the robot is {self.mode}; it must stand still before '{behaviour.name}'"
         self._enter(Mode.PERFORMING, behaviour.name, behaviour)
         return None
 
     def _ask_stand(self) -> str | None:
-        self._height, self._stopped = None, False
+        self._height, self._stopped, self._risk_next = None, False, False
         if self.mode in (Mode.STANDING, Mode.STEADYING, Mode.GETTING_UP):
             return None
         if self.mode == Mode.PERFORMING:
@@ -258,6 +260,7 @@ class Manager:
         return targets
 
     def _steady(self, words: str) -> None:
+        """Into the standing posture."""
         self._enter(Mode.STEADYING, words, self._player(self.motions.to_stand(RISE_S)))
 
     def _steady_on(self, now: float, senses: Senses, wanted: Velocity) -> Array:
@@ -267,6 +270,8 @@ class Manager:
             self._enter(Mode.DAMPED, "falling")
         elif self._playing.status == Status.DONE:
             self._take_over("standing")
+            if self._risk_next:
+                self._ask_minimum_risk()
         return targets
 
     def _sink(self, now: float, senses: Senses, wanted: Velocity) -> Array:
@@ -293,7 +298,10 @@ class Manager:
         elif self._playing.status == Status.FAILED and self.posture.tilt > STAND_TILT:
             self._enter(Mode.DAMPED, self._playing.words)
         elif self._playing.status != Status.RUNNING:
-            self._steady(self._playing.words)
+            p = self._playing
+            if isinstance(p, Policy) and p.status == Status.FAILED:
+                self._risk_next = p.policy.failed == "minimum_risk"
+            self._steady(p.words)
         return targets
 
     # --- transitions --------------------------------------------------------------------------------------

@@ -71,10 +71,11 @@ class Policy:
         model: Callable[[Floats], Floats] | None = None,
     ) -> None:  # fmt: skip
         """clock: s, measures how long an answer takes; without one none is late. Raises BadInputError."""
+        self.file = file
         p = self.policy = file.policy
         self.name, self.status = file.file.path.stem, Status.RUNNING
         self.words = f"policy '{self.name}'"
-        self._model = Model(file) if model is None else model
+        self.model = Model(file) if model is None else model
         self._clock = clock
         names, unknown = motions.joint_names, [j for j in p.joints if j not in motions.joint_names]
         if unknown:
@@ -138,7 +139,7 @@ class Policy:
         observation = self.observe(now, senses, up, wanted)
         before = 0.0 if self._clock is None else self._clock()
         try:
-            action = np.asarray(self._model(observation[None]), dtype=np.float64).reshape(-1)
+            action = np.asarray(self.model(observation[None]), dtype=np.float64).reshape(-1)
         except Exception as e:  # whatever a model raises, the robot goes on
             self._fail(f"policy '{self.name}' raised {type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}")
             return

@@ -47,6 +47,9 @@ class PolicyFile(Strict):
     rate_max: float | None = Field(default=None, gt=0, description="rad/s of targets; the servos' when not given")
     late_s: float = Field(default=0.01, gt=0, description="an answer that took longer is not taken")
     misses: int = Field(default=5, ge=1, description="answers in a row that may be late, not finite or out of range")
+    failed: Literal["minimum_risk", "stand"] = Field(
+        default="minimum_risk", description="what the upright robot does after a policy that has failed"
+    )
     seconds: float | None = Field(default=None, gt=0, description="after which it is over; never when not given")
 
     @model_validator(mode="after")
