@@ -159,6 +159,11 @@ class RunSpec:
         """What the stack thinks, for a judge."""
         return self.run_dir / "told.jsonl"
 
+    @property
+    def memory_file(self) -> Path:
+        """The mission in force and how far it came, for a planner that is started anew."""
+        return self.run_dir / "planner.json"
+
     def parameters(self) -> dict[str, bool | str | int | list[str]]:
         """ROS parameters, the same for every node."""
         replay = {"in_base_link": [*self.in_base_link] or [""]} if self.replayed else {}
@@ -169,6 +174,7 @@ class RunSpec:
             "mission_file": str(self.mission_file) if self.scenario or self.mission else "",
             "devices_file": str(self.run_dir / "devices.json") if self.simulated else "",
             "stalls_file": str(self.run_dir / "stalls.json") if self.simulated else "",
+            "memory_file": "" if self.replayed else str(self.memory_file),
             "told_file": str(self.told_file) if self.judged else "",
             "devices": [f"{name}={url}" for name, url in self.devices.items()] or [""],
             "system_id": self.system_id,

@@ -20,6 +20,7 @@ from giljabi.types import (
     GridMap,
     JointState,
     JointTrajectory,
+    MissionPhase,
     MissionState,
     Odometry,
     Origin,
@@ -137,6 +138,28 @@ class MissionPlanner(Planner, Protocol):
 
     def armed(self, armed: bool) -> None:
         """Whether the guard is armed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a mission was carried out, for a planner that goes on where another one ended."""
+
+    phase: MissionPhase
+    step: int  # counted from 0
+    index: int  # of the step's point that comes next
+    home: tuple[float, float, float] | None  # m map, where it stood when it was armed
+    length: float  # m of the whole way
+
+
+@runtime_checkable
+class GoesOn(Protocol):
+    """A planner that can go on where another one ended; optional."""
+
+    def progress(self) -> Progress:
+        """How far it is."""
+
+    def go_on_at(self, progress: Progress) -> str:
+        """Paused there, with the mission that it was given before; in words. Raises BadInputError."""
 
 
 @runtime_checkable

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from giljabi.frames import LocalFrame, quat_from_yaw
 from giljabi.missions.course import Course, course_from, route_of
 from giljabi.missions.executor import Executor, Reaction
+from giljabi.missions.memory import Memory
 from giljabi.missions.plan import Home, Plan, PlanItem, Rally
 from giljabi.planning.flight_route import FlightRoutePlanner
 from giljabi.platform import load_platform
@@ -315,3 +317,44 @@ def test_what_may_be_asked_for_is_what_is_not_refused(happens: list[tuple[str, R
             m.seen(place)
             if then == "rest":
                 m.rests(1.0, True)
+
+
+def test_another_planner_goes_on_where_the_last_one_ended_when_it_is_told_to(tmp_path: Path) -> None:
+    c = course(at("waypoint", 30, 0), PlanItem(kind="corridor", path=[corner(30, 10), corner(30, 60)], width_m=8.0,
+               spacing_m=4.0), HOME)  # fmt: skip
+    first = flight(c).fly(28.0)
+    was = first.planner.progress()
+    assert (was.phase, was.step) == (MissionPhase.RUNNING, 2)
+    assert was.index > 0
+    memory = Memory(tmp_path / "planner.json")
+    memory.keep_plan(Plan(items=[UP, HOME]))
+    memory.keep_progress(was)
+    left = Memory(tmp_path / "planner.json").read()
+    assert left.plan == Plan(items=[UP, HOME])
+    assert left.progress is not None
+    f = Flight(now=first.now + 1.0, p=first.p, yaw=first.yaw)
+    f.planner.set_mission(c)
+    words = "the planner was started anew, paused at step 3 of 4; mission/resume goes on"
+    assert f.planner.go_on_at(left.progress.progress()) == words
+    f.fly(10.0)
+    assert f.notes[-1] == words
+    assert f.phase is MissionPhase.PAUSED
+    assert np.linalg.norm(f.p - first.p) < 0.1  # it stays where it is
+    begin = len(f.rows)
+    f.planner.start()
+    f.fly(5.0)
+    assert f.progress == pytest.approx(first.progress, abs=0.2)
+    f.fly(200.0)
+    assert f.phase is MissionPhase.ARRIVED
+    assert np.hypot(*f.p[:2]) < 1.1  # the home that it knew
+    assert min(np.hypot(x - 30.0, y) for x, y, *_ in f.rows[begin:]) > 5.0  # what lay behind is not flown again
+    with pytest.raises(BadInputError, match="no step 8"):
+        f.planner.go_on_at(replace(was, step=7))
+
+
+@pytest.mark.parametrize("spoil", ['{"progress": {"phase": "running"}}', "[", '{"plan": 3}', '{"progress": 1e999}'])
+def test_a_spoilt_memory_is_refused_with_its_line(tmp_path: Path, spoil: str) -> None:
+    file = tmp_path / "planner.json"
+    file.write_text(spoil)
+    with pytest.raises(BadInputError, match=r"planner.json:\d+: "):
+        Memory(file).read()

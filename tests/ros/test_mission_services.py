@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,7 +56,8 @@ class Bench:
         self.p, self.plan_text = np.zeros(3), ""
         self.state: MissionState | None = None
         self.trajectory: Trajectory | None = None
-        self.process = NodeProcess("planning", DOMAIN, folder, {"platform_file": platform})
+        self.folder, self.platform = folder, platform
+        self.begin()
         rows = (topics.ODOM, topics.ORIGIN, topics.STATE)
         self.out = {r: node.create_publisher(message_class(r.message), r.name, qos_profile(r.qos)) for r in rows}
         self.listen(topics.MISSION_STATE, lambda m: setattr(self, "state", status.mission_from_msg(m)))
@@ -63,6 +66,10 @@ class Bench:
         self.out[topics.ORIGIN].publish(convert.origin_to_msg(ORIGIN, CLOCK.now()))
         self.end = threading.Event()
         threading.Thread(target=self._play, daemon=True).start()
+
+    def begin(self) -> None:
+        parameters = {"platform_file": self.platform, "memory_file": str(self.folder / "planner.json")}
+        self.process = NodeProcess("planning", DOMAIN, self.folder, parameters)
 
     def listen(self, row: topics.Topic, use: Any) -> None:
         self.node.create_subscription(message_class(row.message), row.name, use, qos_profile(row.qos))
@@ -137,3 +144,41 @@ def test_a_ship_takes_a_mission_of_waypoints_and_says_what_it_cannot(bench: Benc
     wait("the ship under way", lambda: bench.state is not None and bench.state.phase is MissionPhase.RUNNING)
     assert ask("return", domain=DOMAIN) == (False, "this planner follows routes; it cannot return")
     assert ask("skip", 2, domain=DOMAIN) == (False, "this planner follows routes; it cannot skip")
+
+
+def test_a_planner_that_was_killed_knows_its_mission_again_and_waits_for_a_word(bench: Bench) -> None:
+    text = mission((30, 0), (30, 30), fences=True)
+    assert ask("load", text, domain=DOMAIN) == (True, "loaded, 4 steps")
+    bench.armed = True
+    assert ask("start", domain=DOMAIN)[0]
+    bench.told("step 3 of 4")
+    bench.process.end(signal.SIGKILL)
+    bench.state, bench.plan_text, bench.trajectory = None, "", None
+    bench.begin()
+    bench.told("started anew, paused at step 3 of 4; mission/resume goes on")
+    assert bench.state is not None
+    assert bench.state.phase is MissionPhase.PAUSED
+    assert parse_plan(bench.plan_text) == parse_plan(text)  # in force, with its fences
+    place = bench.p.copy()
+    time.sleep(1.5)
+    assert np.linalg.norm(bench.p - place) < 0.5
+    assert ask("load", mission((30, 0)), domain=DOMAIN)[1].endswith("disarm before they are changed")
+    assert ask("resume", domain=DOMAIN)[0]
+    bench.told("step 4 of 4")
+    bench.told("arrived")
+    assert np.hypot(*bench.p[:2]) < 1.1
+
+
+@pytest.mark.parametrize("bench", [("ship", False)], indirect=True)
+def test_a_route_is_known_again_too_and_is_not_begun(bench: Bench) -> None:
+    assert ask("load", mission((0, 0), (90, 0), (90, 90), flies=False), domain=DOMAIN)[0]
+    bench.armed = True
+    assert ask("start", domain=DOMAIN)[0]
+    wait("the ship under way", lambda: bench.state is not None and bench.state.phase is MissionPhase.RUNNING)
+    bench.process.end(signal.SIGKILL)
+    bench.state = None
+    bench.begin()
+    wait("the ship's planner", lambda: bench.state is not None and "start" in bench.state.note)
+    assert bench.state is not None
+    assert bench.state.phase is MissionPhase.IDLE
+    assert ask("start", domain=DOMAIN)[0]

@@ -54,12 +54,15 @@ class Desk:
         """A mission out of a text in any format; raises BadInputError `name:line: ...`, and the old one stays."""
         return self.load_plan(parse_plan(text, name))
 
-    def load_plan(self, plan: Plan) -> str:
-        """A mission; says where it goes on. Raises BadInputError, and the old one stays."""
+    def load_plan(self, plan: Plan, again: bool = False) -> str:
+        """A mission; says where it goes on. Raises BadInputError, and the old one stays.
+
+        again: it was in force before this process was started, with its fences.
+        """
         if self.origin is None:
             raise BadInputError(f"mission: {NO_ORIGIN}")
         course = course_from(plan, self.origin)
-        if self.armed and course.fences != self.fences:
+        if self.armed and not again and course.fences != self.fences:
             raise BadInputError("mission: its fences are not those in force; disarm before they are changed")
         words = self._hand_over(course)
         self.plan, self.fences, self.ready = plan, course.fences, True

@@ -18,6 +18,9 @@ from giljabi.types import Array, BadInputError, MissionPhase
 IDLE, RUNNING, PAUSED, ARRIVED = MissionPhase.IDLE, MissionPhase.RUNNING, MissionPhase.PAUSED, MissionPhase.ARRIVED
 
 
+ANEW = "the planner was started anew"
+
+
 class Reaction(IntEnum):
     """What may be asked for against the mission, in rising order."""
 
@@ -43,6 +46,7 @@ class Executor:
         self.home: Array | None = None  # (3,) m map, where it stood when it was started
         self.flies: Reaction = Reaction.NONE  # RETURN or LAND instead of the mission
         self.why = ""  # of that
+        self.anew = False  # paused, as another planner's mission was taken over
         self.grounded: bool | None = None  # it stands for certain, as it is not armed; None: nobody has told
         self._asked: tuple[Reaction, str] = (Reaction.NONE, "")  # by failsafes, now
         self._leg: Leg | None = None
@@ -75,11 +79,26 @@ class Executor:
         self._go_to(same)
         return f"joins at step {same + 1} of {len(course.steps)} ({course.steps[same].kind})"
 
+    def go_on_at(self, step: int, index: int, home: Array | None) -> str:
+        """Paused at a step that another executor had come to, with its home (3,) m."""
+        if self.course is None or not 0 <= step < len(self.course.steps):
+            raise BadInputError(f"the mission has no step {step + 1}, where it was")
+        self._go_to(step)
+        self._index, self.phase, self.anew = index, PAUSED, True
+        self.home = None if home is None else np.array(home, dtype=np.float64)
+        return self.note()
+
+    @property
+    def index(self) -> int:
+        """The step's point that comes next."""
+        return max(self._index, 0)
+
     def start(self) -> str:
         """Begins, or goes on after a pause, a hold, a return or a landing whose reason is gone."""
         if self.course is None:
             raise BadInputError("there is no mission; load one")
         self._refuse_against_failsafes()
+        self.anew = False
         if self.flies is not Reaction.NONE:
             self._fly(Reaction.NONE, "")
         if self.phase is ARRIVED:
@@ -96,7 +115,7 @@ class Executor:
         if self.flies is not Reaction.NONE and self._asked[0] is not Reaction.NONE:
             raise BadInputError(f"it {WORDS[self.flies]}: {self.why}")
         if self.phase is RUNNING:
-            self.phase = PAUSED
+            self.phase, self.anew = PAUSED, False
         return "stopping; mission/resume goes on"
 
     def skip(self, step: int | None = None) -> str:
@@ -290,6 +309,8 @@ class Executor:
 
     def note(self) -> str:
         """What is done now, in words."""
+        if self.phase is PAUSED and self.anew and self.course is not None:
+            return f"{ANEW}, paused at step {self.step + 1} of {len(self.course.steps)}; mission/resume goes on"
         if self.flies is not Reaction.NONE:
             return f"{WORDS[self.flies]}: {self.why}"
         count = len(self.course.steps) if self.course is not None else 0

@@ -10,6 +10,7 @@ from giljabi.missions.executor import Reaction
 from giljabi.planning.fences import FenceMap
 from giljabi.planning.flight_route import FlightRouteOptions, FlightRoutePlanner
 from giljabi.platform import Platform
+from giljabi.steps import Progress
 from giljabi.types import Battery, Route
 
 
@@ -52,6 +53,14 @@ class BesideTheLine:
     def land(self) -> str:
         """Lands where it is."""
         return self._route.land()
+
+    def progress(self) -> Progress:
+        """How far it is."""
+        return self._route.progress()
+
+    def go_on_at(self, progress: Progress) -> str:
+        """Paused where another planner was; raises BadInputError."""
+        return self._route.go_on_at(progress)
 
     def demand(self, reaction: Reaction, why: str) -> None:
         """What failsafes ask for now."""

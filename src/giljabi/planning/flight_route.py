@@ -20,7 +20,7 @@ from giljabi.missions.range_watch import RangeWatch
 from giljabi.planning.fences import FenceMap, room_of
 from giljabi.planning.flight_line import AirLimits, AirLine, build_line, flight_points
 from giljabi.platform import Platform
-from giljabi.steps import PlanResult
+from giljabi.steps import PlanResult, Progress
 from giljabi.types import Array, BadInputError, Battery, MissionPhase, MissionState, Odometry, Route, Tracks, Trajectory
 from giljabi.yaml_file import Strict
 
@@ -120,6 +120,20 @@ class FlightRoutePlanner:
     def land(self) -> str:
         """Lands where it is."""
         return self.executor.land()
+
+    def progress(self) -> Progress:
+        """How far it is, for a planner that goes on after this one."""
+        m = self.executor
+        under_way = m.phase in (MissionPhase.RUNNING, MissionPhase.PAUSED)
+        home = (float(m.home[0]), float(m.home[1]), float(m.home[2])) if under_way and m.home is not None else None
+        return Progress(m.phase, m.step, m.index, home, self._total)
+
+    def go_on_at(self, progress: Progress) -> str:
+        """Paused where another planner was, with the mission that it was given before; raises BadInputError."""
+        home = None if progress.home is None else np.array(progress.home)
+        words = self.executor.go_on_at(progress.step, progress.index, home)
+        self._total = progress.length
+        return words
 
     def demand(self, reaction: Reaction, why: str) -> None:
         """What failsafes ask for now."""
@@ -352,7 +366,7 @@ class FlightRoutePlanner:
     def _note(self, behind: float, aligned: bool) -> str:
         mission = self.executor
         if mission.phase is MissionPhase.PAUSED:
-            return "paused" if self._rate < STILL else "stopping"
+            return mission.note() if mission.anew else "paused" if self._rate < STILL else "stopping"
         if mission.phase is MissionPhase.ARRIVED:
             return "arrived"
         if self._line is not None and self._at_end(self._line):

@@ -10,6 +10,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from giljabi import topics
 from giljabi.mission import ActionModel
+from giljabi.missions.executor import ANEW
 from giljabi.missions.files import plan_text
 from giljabi.platform import Platform
 from giljabi.ros import status
@@ -145,6 +146,9 @@ class ConductorNode(StackNode):
         if mission.phase is MissionPhase.IDLE:
             self._over = True
             tell("failed", text="the mission is idle again: the planner was started anew; mission/start begins again")
+        elif mission.phase is MissionPhase.PAUSED and mission.note.startswith(ANEW):
+            self._over = True
+            tell("failed", text=mission.note)
         elif mission.phase is MissionPhase.ARRIVED:
             self._over = True
             tell("arrived")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,23 @@ from giljabi.fleet.intent import Intent, from_text, to_text
 from giljabi.mission import Mission
 from giljabi.missions.desk import NO_ORIGIN, Desk
 from giljabi.missions.files import parse_plan, plan_text
+from giljabi.missions.memory import Memory, MemoryModel
 from giljabi.missions.plan import Plan
 from giljabi.platform import Platform
 from giljabi.registry import build_step
 from giljabi.ros import convert, convert_external, convert_map, goals, status
 from giljabi.ros.node import StackNode
 from giljabi.safety.hold import DegradedHold
-from giljabi.steps import FleetMember, KnowsGround, MapFollower, Planner, WatchesRange, fleet_name, plan_inside
+from giljabi.steps import (
+    FleetMember,
+    GoesOn,
+    KnowsGround,
+    MapFollower,
+    Planner,
+    WatchesRange,
+    fleet_name,
+    plan_inside,
+)
 from giljabi.types import (
     Array,
     BadInputError,
@@ -52,8 +63,13 @@ def _intent_to_msg(intent: Intent) -> String:
 class PlannerNode(StackNode):
     """Holds one planner and its missions.
 
-    They come from the run's mission file, or from anybody by service `mission/load` or on topic `route`.
+    They come from the run's mission file, or from anybody by service `mission/load` or on topic `route`. Parameter
+    beside those of StackNode: memory_file (what was in force, for a process that is started anew; empty: nothing).
     """
+
+    def __init__(self, name: str = "planner", **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
+        self.declare_parameter("memory_file", "")
 
     def build(self, platform: Platform) -> None:
         self.planner: Planner = build_step(platform, "planner")
@@ -62,6 +78,9 @@ class PlannerNode(StackNode):
         self._tracks: Tracks | None = None
         self._desk = Desk(self.planner)
         self._waiting: Plan | None = None  # for the origin of map
+        path = self.get_parameter("memory_file").value
+        self._memory = Memory(Path(path) if path else None)
+        self._last = self._remembered()  # what the process before this one was at
         self._phase: MissionPhase | None = None
         self._told: MissionState | None = None  # of the mission, last
         self._hold = DegradedHold()
@@ -92,6 +111,29 @@ class PlannerNode(StackNode):
         self.serve_value(topics.MISSION_SKIP_TO, "step", self._skip_to)
         self.serve_value(topics.MISSION_LOAD, "mission", self._load)
         self.every(platform.model.steps.planner.rate_hz, self._step)
+        self._recall()
+
+    def _remembered(self) -> MemoryModel:
+        try:
+            return self._memory.read()
+        except BadInputError as e:
+            self.get_logger().error(f"what the last planner was at is lost: {e}")
+            return MemoryModel()
+
+    def _recall(self) -> None:
+        """What was in force before; a mission waits for the origin of map."""
+        self._waiting = self._last.plan
+        route = self._last.way()
+        if route is not None:
+            self._take_route(route, again=True)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Paused where the last process was; it never goes on by itself."""
+        last, self._last = self._last.progress, MemoryModel(route=self._last.route)
+        under_way = last is not None and last.phase in (MissionPhase.RUNNING, MissionPhase.PAUSED)
+        if last is not None and under_way and isinstance(self.planner, GoesOn):
+            self.get_logger().warning(self.planner.go_on_at(last.progress()))
 
     def _join(self, planner: FleetMember) -> None:
         """Others hear of this vehicle from when it knows where it is, and it of them at once."""
@@ -121,9 +163,13 @@ class PlannerNode(StackNode):
             self.get_logger().warning(what)
 
     def _take_mission(self, mission: Mission) -> None:
-        plan_inside(self.planner, self.platform, mission.fences)
         if isinstance(self.planner, KnowsGround):
             self.planner.set_ground(mission.ground)
+        if self._desk.plan is not None or self._waiting is not None:
+            return  # remembered, with its fences; or loaded before the file was there
+        plan_inside(self.planner, self.platform, mission.fences)
+        if self._desk.ready:
+            return
         if mission.route is not None:
             self._take_route(mission.route)
             self._route_out(mission.route)
@@ -139,11 +185,16 @@ class PlannerNode(StackNode):
         """The run's own mission, as soon as it is known where map is."""
         if self._waiting is not None and self._desk.origin is not None:
             plan, self._waiting = self._waiting, None
-            self.get_logger().info(self._take_plan(plan))
+            again = self._last.plan is not None
+            self.get_logger().info(self._take_plan(plan, again))
+            if again:
+                self._go_on()
 
-    def _take_plan(self, plan: Plan) -> str:
+    def _take_plan(self, plan: Plan, again: bool = False) -> str:
         """Raises BadInputError, and the old mission stays."""
-        words = self._desk.load_plan(plan)
+        words = self._desk.load_plan(plan, again)
+        if not again:
+            self._memory.keep_plan(plan)
         plan_inside(self.planner, self.platform, self._desk.fences)
         self._mission_out(plan_text(plan))
         if self._desk.route is not None:
@@ -176,8 +227,13 @@ class PlannerNode(StackNode):
 
     def _take_route_msg(self, msg: PathMsg) -> None:
         # Walls of a route from a file would be lost on the way through the message.
-        if (msg.header.stamp.sec, msg.header.stamp.nanosec) != self._own_stamp:
-            self._take_route(goals.route_from_msg(msg, self.platform.model.limits.speed_max))
+        if (msg.header.stamp.sec, msg.header.stamp.nanosec) == self._own_stamp:
+            return
+        route, known = goals.route_from_msg(msg, self.platform.model.limits.speed_max), self._last.way()
+        if known is not None and np.array_equal(known.points, route.points):
+            self._last = MemoryModel()  # whoever published it before has said it again, to this process
+        else:
+            self._take_route(route)
 
     def _take_goal(self, goal: tuple[Array, float | None]) -> None:
         """A place in map, and a heading: straight there from where the vehicle is, when the mission is started."""
@@ -187,8 +243,10 @@ class PlannerNode(StackNode):
         self._take_route(route)
         self._route_out(route)
 
-    def _take_route(self, route: Route) -> None:
+    def _take_route(self, route: Route, again: bool = False) -> None:
         self._desk.set_route(route)
+        if not again:
+            self._memory.keep_route(route)
         self._mission_out("")
 
     # --- step ---
@@ -209,6 +267,8 @@ class PlannerNode(StackNode):
         self._plan(result.trajectory)
         self._mission(result.mission)
         self._phase, self._told = result.mission.phase, result.mission
+        if isinstance(self.planner, GoesOn):
+            self._memory.keep_progress(self.planner.progress())
 
     def _tell_steps(self, steps: FootPlan | None) -> None:
         """Planned steps, once; an empty plan: none."""
