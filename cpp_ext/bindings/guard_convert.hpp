@@ -67,7 +67,11 @@ inline codecs::WireField to_field(pybind11::handle o) {
                                          {{"value", codecs::FieldSource::value},
                                           {"armed", codecs::FieldSource::armed},
                                           {"constant", codecs::FieldSource::constant},
-                                          {"time", codecs::FieldSource::time}});
+                                          {"time", codecs::FieldSource::time},
+                                          {"q1", codecs::FieldSource::q1},
+                                          {"q2", codecs::FieldSource::q2},
+                                          {"q3", codecs::FieldSource::q3},
+                                          {"q4", codecs::FieldSource::q4}});
   f.real = get<bool>(o, "real");
   return f;
 }
@@ -138,6 +142,7 @@ inline codecs::WireMessage to_message(pybind11::handle o) {
   m.checksum = to_checksum(o.attr("checksum"));
   m.mavlink_id = get<long long>(o, "mavlink_id");
   m.crc_extra = get<int>(o, "crc_extra");
+  m.attitude = get<std::vector<std::string>>(o, "attitude");
   to_gate(o.attr("gate"), m);
   return m;
 }

@@ -21,7 +21,8 @@ class WireField:
     CAN: raw is rounded and placed at start_bit/length with DBC numbering (`big_endian`: Motorola, start_bit is
     the most significant bit as DBC files give it). NMEA: printed with `decimals` at the place of the template
     that names the actuator. MAVLink: whole bytes of the payload, little-endian; `real` is a float. `source`: "value"
-    is the actuator's value, "armed" is 1 when armed and else 0, "constant" is `offset` alone, "time" milliseconds.
+    is the actuator's value, "armed" is 1 when armed and else 0, "constant" is `offset` alone, "time" milliseconds,
+    "q1" to "q4" the quaternion (w x y z, NED from FRD) of the message's attitude.
     """
 
     actuator: str
@@ -34,7 +35,7 @@ class WireField:
     signed: bool = False
     big_endian: bool = False
     decimals: int = 1
-    source: Literal["value", "armed", "constant", "time"] = "value"
+    source: Literal["value", "armed", "constant", "time", "q1", "q2", "q3", "q4"] = "value"
     real: bool = False
 
 
@@ -117,7 +118,7 @@ class WireMessage:
 
     NMEA: `template` like "$AGROR,{rudder},{A|V},,,B"; "*hh\\r\\n" is appended; "{A|V}" is A while armed and else V.
     CAN: `can_id`, `size` bytes, more than 8 or `fd` as a CAN FD frame. MAVLink: `mavlink_id`, `crc_extra`, and a
-    payload of `size` bytes.
+    payload of `size` bytes; `attitude`: the actuators roll, pitch, yaw [rad, ENU from FLU] whose quaternion it has.
     """
 
     name: str
@@ -133,6 +134,7 @@ class WireMessage:
     checksum: WireChecksum = field(default_factory=WireChecksum)
     mavlink_id: int = -1
     crc_extra: int = 0
+    attitude: tuple[str, ...] = ()
     gate: WireGate = field(default_factory=WireGate)
 
 

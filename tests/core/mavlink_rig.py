@@ -48,9 +48,18 @@ scenario: drone_square.yaml
 """
 
 
-def drone_platform(folder: Path, options: str = "{autopilot: ardupilot}") -> Platform:
+def drone_platform(
+    folder: Path, options: str = "{autopilot: ardupilot}", inputs: dict[str, tuple[str, float]] | None = None
+) -> Platform:
+    """inputs: unit and greatest value of actuators in place of the usual ones."""
+    text = PLATFORM % options
+    if inputs is not None:
+        rest = "rate_max: 1000, driver: autopilot, safe: {value: 0, rate: 1000}"
+        rows = "".join(f"  {n}: {{unit: {u!r}, min: {-m}, max: {m}, {rest}}}\n" for n, (u, m) in inputs.items())
+        head, tail = text.split("actuators:\n")
+        text = f"{head}actuators:\n{rows}sensors:{tail.split('sensors:')[1]}"
     path = folder / "test_drone.yaml"
-    path.write_text(PLATFORM % options)
+    path.write_text(text)
     return load_platform(path)
 
 

@@ -244,6 +244,7 @@ def guard_config(platform: Platform, encode_tables: Iterable[EncodeTable]) -> Gu
     }
     # An input that only says when a message goes out is sent, too.
     carried |= {(t.device, m.gate.actuator) for t in tables for m in t.messages if m.gate.actuator}
+    carried |= {(t.device, name) for t in tables for m in t.messages for name in m.attitude}
     for name, a in platform.model.actuators.items():
         if (a.driver, name) not in carried:
             raise platform.error(

@@ -94,6 +94,18 @@ class MavlinkLink {
   std::uint64_t stamp_ = 0;
 };
 
+// Quaternion (w x y z) from FRD to NED of roll, pitch and yaw [rad] from FLU to ENU.
+inline std::array<double, 4> ned_from_frd(double roll, double pitch, double yaw) noexcept {
+  constexpr double kHalfTurn = 3.14159265358979323846;
+  const double p = -pitch;  // nose up, not down
+  const double y = 0.5 * kHalfTurn - yaw;
+  const double cr = std::cos(0.5 * roll), sr = std::sin(0.5 * roll);
+  const double cp = std::cos(0.5 * p), sp = std::sin(0.5 * p);
+  const double cy = std::cos(0.5 * y), sy = std::sin(0.5 * y);
+  return {cr * cp * cy + sr * sp * sy, sr * cp * cy - cr * sp * sy, cr * sp * cy + sr * cp * sy,
+          cr * cp * sy - sr * sp * cy};
+}
+
 // Puts one field into a payload, little-endian; integers are rounded and stay inside their range.
 inline void put_mavlink(std::uint8_t* payload, std::size_t at, std::size_t bytes, bool real,
                         double value) noexcept {

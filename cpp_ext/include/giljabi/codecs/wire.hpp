@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <bitset>
 #include <cmath>
 #include <cstddef>
@@ -84,6 +85,9 @@ class WireEncoder {
           return true;
         }
       }
+      if (std::find(m.attitude.begin(), m.attitude.end(), channel) != m.attitude.end()) {
+        return true;
+      }
     }
     return false;
   }
@@ -113,6 +117,10 @@ class WireEncoder {
       if (f.source == FieldSource::value && !std::isfinite(values[f.channel])) {
         return 0;
       }
+    }
+    if (!std::all_of(m.attitude.begin(), m.attitude.end(),
+                     [values](std::size_t c) { return std::isfinite(values[c]); })) {
+      return 0;
     }
     if (protocol_ == Protocol::mavlink) {
       return encode_mavlink(m, values, armed, t, out);
@@ -148,6 +156,7 @@ class WireEncoder {
     CanCheck check;
     std::uint32_t mavlink_id = 0;
     std::uint8_t crc_extra = 0;
+    std::vector<std::size_t> attitude;  // channels of roll, pitch, yaw; or none
     WireGate gate;
   };
 
@@ -188,7 +197,16 @@ class WireEncoder {
                              std::uint8_t* out) const noexcept {
     std::uint8_t* payload = out + kMavlinkHeader;
     std::fill(payload, payload + m.size, std::uint8_t{0});
+    std::array<double, 4> q{};
+    if (!m.attitude.empty()) {
+      q = ned_from_frd(values[m.attitude[0]], values[m.attitude[1]], values[m.attitude[2]]);
+    }
     for (const Field& f : m.fields) {
+      if (f.source >= FieldSource::q1) {
+        const auto i = static_cast<std::size_t>(f.source) - static_cast<std::size_t>(FieldSource::q1);
+        put_mavlink(payload, f.at, f.bytes, f.real, q[i]);
+        continue;
+      }
       const double r = f.source == FieldSource::time ? std::fmod(std::max(t, 0.0) * 1e3, 4294967296.0)
                                                      : raw(f, values, armed);
       put_mavlink(payload, f.at, f.bytes, f.real, f.source == FieldSource::time ? std::floor(r) : r);
@@ -230,6 +248,7 @@ class WireEncoder {
       m.fields.push_back(compile_field(what + "." + f.actuator, f, channels));
     }
     m.gate = compile_gate(what, in, channels);
+    compile_attitude(what, in, channels, m);
     if (protocol_ == Protocol::nmea) {
       compile_nmea(what, in, channels, m);
     } else if (protocol_ == Protocol::can) {
@@ -243,16 +262,34 @@ class WireEncoder {
     return m;
   }
 
+  void compile_attitude(const std::string& what, const WireMessage& in,
+                        const std::vector<WireChannel>& channels, Message& m) const {
+    const bool turns = std::any_of(in.fields.begin(), in.fields.end(),
+                                   [](const WireField& f) { return f.source >= FieldSource::q1; });
+    if (turns != (in.attitude.size() == 3) || (turns && protocol_ != Protocol::mavlink)) {
+      throw std::invalid_argument(what +
+                                  ": q1 to q4 are MAVLink's, and go with an attitude of three actuators");
+    }
+    for (const std::string& name : in.attitude) {
+      m.attitude.push_back(channel_of(what, name, channels));
+    }
+  }
+
+  static std::size_t channel_of(const std::string& what, const std::string& name,
+                                const std::vector<WireChannel>& channels) {
+    const auto found =
+        std::find_if(channels.begin(), channels.end(), [&](const WireChannel& c) { return c.name == name; });
+    if (found == channels.end()) {
+      throw std::invalid_argument(what + ": no actuator is called '" + name + "'");
+    }
+    return static_cast<std::size_t>(found - channels.begin());
+  }
+
   static WireGate compile_gate(const std::string& what, const WireMessage& in,
                                const std::vector<WireChannel>& channels) {
     WireGate gate = in.gate;
     if (!in.gate_actuator.empty()) {
-      const auto found = std::find_if(channels.begin(), channels.end(),
-                                      [&](const WireChannel& c) { return c.name == in.gate_actuator; });
-      if (found == channels.end()) {
-        throw std::invalid_argument(what + ": no actuator is called '" + in.gate_actuator + "'");
-      }
-      gate.channel = static_cast<int>(found - channels.begin());
+      gate.channel = static_cast<int>(channel_of(what, in.gate_actuator, channels));
     }
     return gate;
   }

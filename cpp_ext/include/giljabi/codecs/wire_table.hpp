@@ -16,7 +16,8 @@ namespace servo {
 struct LockedChain;
 }
 
-enum class FieldSource { value, armed, constant, time };
+// q1 to q4: of the quaternion (w x y z, NED from FRD) that a message's attitude makes.
+enum class FieldSource { value, armed, constant, time, q1, q2, q3, q4 };
 enum class Protocol { nmea, can, mavlink, servo };
 enum class Framing { raw, socketcan, can_msgpack, slcan, iec61162_450 };
 
@@ -80,7 +81,8 @@ struct WireMessage {
   WireChecksum checksum;
   long long mavlink_id = -1;
   int crc_extra = 0;
-  WireGate gate;  // its channel is found from gate_actuator
+  std::vector<std::string> attitude;  // MAVLink: actuators roll, pitch, yaw (ENU, FLU) of q1 to q4, or none
+  WireGate gate;                      // its channel is found from gate_actuator
   std::string gate_actuator;
 };
 
