@@ -19,9 +19,20 @@ cpp() { # BUILD_DIR CMAKE_ARGUMENT...
 }
 
 pytests() { # FOLDER
-  local workers=()
-  case $1 in core | sim) workers=(-n "$jobs") ;; esac # the others share builds, buses or a ROS graph
-  "$python" -m pytest "tests/$1" -rs --durations=3 --timeout=300 ${workers[@]+"${workers[@]}"}
+  case $1 in
+    core | sim) collected "$1" -n "$jobs" ;;
+    ros) # a file is one ROS graph; two files at a time, then those that watch real time or the whole machine
+      local worst=0
+      collected "$1" -n 2 --dist loadfile -m 'not alone' || worst=$?
+      collected "$1" -m alone || worst=$?
+      return $worst
+      ;;
+    *) collected "$1" ;; # they share builds or buses
+  esac
+}
+
+collected() { # FOLDER PYTEST_ARGUMENT...
+  "$python" -m pytest "tests/$1" -rs --durations=3 --timeout=300 "${@:2}"
   local code=$?
   [ $code -ne 5 ] || { echo "no tests were collected in tests/$1"; return 1; }
   return $code
@@ -40,7 +51,7 @@ mkdir -p build
 for name in "${wanted[@]}"; do
   case $name in
     cpp) needs_doctest || exit 2; part cpp cpp build/tests -DCMAKE_BUILD_TYPE=Release ;;
-    sanitize) needs_doctest || exit 2; part sanitize cpp build/sanitize -DCMAKE_BUILD_TYPE=RelWithDebInfo -DGILJABI_SANITIZE=ON ;;
+    sanitize) needs_doctest || exit 2; part sanitize cpp build/sanitize -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1" -DGILJABI_SANITIZE=ON ;;
     *)
       [ -d "tests/$name" ] || { echo "no part is called '$name'; parts are cpp, sanitize and the folders of tests/" >&2; exit 2; }
       part "$name" pytests "$name"

@@ -24,8 +24,8 @@ def ros_environment(env: Mapping[str, str]) -> dict[str, str]:
         out["AMENT_PREFIX_PATH"] = sys.prefix
     if env.get(RANGE, "LOCALHOST") != "LOCALHOST":
         return out
-    own_profile = any(env.get(name) for name in PROFILES)
     profile = share_dir() / "config" / "dds" / "loopback.xml"
+    own_profile = any(env.get(name, "") not in ("", str(profile)) for name in PROFILES)  # ours may be inherited
     if own_profile or "fastrtps" not in env.get(RMW, "rmw_fastrtps_cpp") or not profile.is_file():
         return out | {RANGE: "LOCALHOST"}
     name = PROFILES[1] if env.get("ROS_DISTRO") == "jazzy" else PROFILES[0]  # Fast DDS 2 knows the older name only

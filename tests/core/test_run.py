@@ -153,6 +153,7 @@ def test_unknown_process_or_node() -> None:
 def test_ros_stays_on_this_machine_unless_the_user_asks() -> None:
     own = ros_environment({})
     assert own["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SYSTEM_DEFAULT"
+    assert ros_environment(own | {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}).items() <= own.items()  # inherited
     profile = Path(own["FASTDDS_DEFAULT_PROFILES_FILE"]).read_text()
     assert "<interfaceWhiteList><address>127.0.0.1</address></interfaceWhiteList>" in profile
     assert "<useBuiltinTransports>false</useBuiltinTransports>" in profile

@@ -11,7 +11,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed: pip install 'giljab
 
 from giljabi.cli import main
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 def test_faults_meet_the_real_stack_and_one_that_does_not_fails_the_run(tmp_path: Path) -> None:

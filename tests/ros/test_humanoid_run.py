@@ -23,7 +23,7 @@ from giljabi.platform import load_platform
 from giljabi.ros import convert, goals, status
 from giljabi.ros.messages import message_class, qos_profile
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 @pytest.fixture

@@ -56,6 +56,7 @@ def test_it_arrives(platform: str, tmp_path: Path, started: list[Command]) -> No
     assert c.left() == []
 
 
+@pytest.mark.alone
 def test_ctrl_c_leaves_nothing(root: Path) -> None:
     argv = [sys.executable, str(root / "scripts" / "ctrl_c.py"), "--count", "5", "--longest", "6"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=280, check=False)

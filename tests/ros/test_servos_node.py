@@ -25,6 +25,7 @@ from giljabi.types import ActuatorCommand, Health
 from giljabi_sim.peers.servo_bus import ServoBus
 from giljabi_sim.servo_pty import PtyChain
 
+pytestmark = pytest.mark.alone
 DOMAIN = 86
 SLOTS = dict.fromkeys(JOINTS, "position")
 SIGNS = dict(zip(JOINTS, (1, -1, 1, 1), strict=True))  # the knee of leg_file is mounted the other way round
