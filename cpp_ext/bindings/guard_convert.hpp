@@ -73,6 +73,7 @@ inline codecs::WireField to_field(pybind11::handle o) {
                                           {"q3", codecs::FieldSource::q3},
                                           {"q4", codecs::FieldSource::q4}});
   f.real = get<bool>(o, "real");
+  f.turn = get<double>(o, "turn");
   return f;
 }
 
@@ -109,6 +110,7 @@ inline void to_gate(pybind11::handle o, codecs::WireMessage& m) {
   m.gate.when = choose<codecs::WireWhen>("when", get<std::string>(o, "when"),
                                          {{"always", codecs::WireWhen::always},
                                           {"healthy", codecs::WireWhen::healthy},
+                                          {"armed", codecs::WireWhen::armed},
                                           {"driven", codecs::WireWhen::driven},
                                           {"safe", codecs::WireWhen::safe}});
   m.gate.from_s = get<double>(o, "from_s");
@@ -181,7 +183,7 @@ inline guard::GuardConfig to_config(pybind11::handle o) {
                            get<double>(a, "rate_max"), get<double>(a, "safe_value"),
                            get<double>(a, "safe_rate"), get<double>(a, "hold_s"),
                            get<bool>(a, "safe_from_feedback"), get<bool>(a, "safe_release"),
-                           get<bool>(a, "follow")});
+                           get<bool>(a, "follow"), get<bool>(a, "wraps")});
   }
   for (const auto& t : o.attr("tables")) {
     c.tables.push_back(to_table(t));

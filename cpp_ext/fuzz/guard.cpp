@@ -27,18 +27,21 @@ GuardConfig config() {
   codecs::WireMessage m;
   m.name = "drive";
   m.period_s = 0.01;
-  for (const char* const name : {"steering", "throttle"}) {
+  for (const char* const name : {"steering", "throttle", "heading"}) {
     codecs::WireField f;
     f.actuator = name;
     f.scale = 1e4;
-    f.start_bit = name[0] == 's' ? 0 : 16;
+    f.start_bit = name[0] == 's' ? 0 : name[0] == 't' ? 16 : 32;
     f.length = 16;
     f.is_signed = true;
     m.fields.push_back(f);
   }
   m.can_id = 1;
   GuardConfig c;
-  c.actuators = {{"steering", -0.5, 0.5, 0.8, 0.0, 0.2, 0.5, true}, {"throttle", -1.0, 1.0, 4.0, -1.0, 2.0}};
+  c.actuators = {{"steering", -0.5, 0.5, 0.8, 0.0, 0.2, 0.5, true},
+                 {"throttle", -1.0, 1.0, 4.0, -1.0, 2.0},
+                 {"heading", -0.5 * guard::kTurn, 0.5 * guard::kTurn, 0.7, 0.0, 0.7}};
+  c.actuators[2].wraps = true;
   codecs::EncodeTable table;
   table.device = "vehicle";
   table.protocol = codecs::Protocol::can;
@@ -74,7 +77,7 @@ double number(FuzzedDataProvider& in, double low, double high) {
 
 void feed(FuzzedDataProvider& in, Guard& g, double now) {
   static const std::array<const char*, 4> kSources{"policy", "auto", "manual", "nobody"};
-  static const std::array<const char*, 3> kNames{"steering", "throttle", "rudder"};
+  static const std::array<const char*, 4> kNames{"steering", "throttle", "heading", "rudder"};
   const char* const source = kSources[in.ConsumeIntegralInRange<std::size_t>(0, 3)];
   const double stamp = now + number(in, -0.7, 0.02);
   Reasons why;
@@ -82,11 +85,11 @@ void feed(FuzzedDataProvider& in, Guard& g, double now) {
     case 0:
     case 1:
     case 2: {
-      std::array<guard::NamedValue, 3> values;
-      const auto n = in.ConsumeIntegralInRange<std::size_t>(0, 3);
+      std::array<guard::NamedValue, 4> values;
+      const auto n = in.ConsumeIntegralInRange<std::size_t>(0, 4);
       for (std::size_t i = 0; i < n; ++i)
-        values[i] = {kNames[n == 2 ? i : in.ConsumeIntegralInRange<std::size_t>(0, 2)],
-                     number(in, -2.0, 2.0)};
+        values[i] = {kNames[n == 3 ? i : in.ConsumeIntegralInRange<std::size_t>(0, 3)],
+                     number(in, -4.0, 4.0)};
       g.submit(source, stamp, now, values.data(), n);
       break;
     }
@@ -104,7 +107,7 @@ void feed(FuzzedDataProvider& in, Guard& g, double now) {
       }
       break;
     case 6:
-      g.feedback(now, kNames[in.ConsumeIntegralInRange<std::size_t>(0, 2)], number(in, -1.0, 1.0));
+      g.feedback(now, kNames[in.ConsumeIntegralInRange<std::size_t>(0, 3)], number(in, -1.0, 1.0));
       break;
     case 7:
       g.set_device(in.ConsumeBool() ? "vehicle" : "other", in.ConsumeBool(), now);
@@ -148,7 +151,7 @@ void arm(Guard& g, double now) {
 }
 
 void tick(FuzzedDataProvider& in, Guard& g, double now) {
-  const std::array<double, 2> before{g.output()[0], g.output()[1]};
+  const std::array<double, 3> before{g.output()[0], g.output()[1], g.output()[2]};
   const bool armed = g.armed();
   const double t = in.ConsumeIntegralInRange<int>(0, 40) == 0 ? number(in, now - 1.0, now + 1.0) : now;
   for (const guard::Frame& f : g.step(t)) PROMISE(f.size == 16 && f.device == 0);
@@ -158,7 +161,7 @@ void tick(FuzzedDataProvider& in, Guard& g, double now) {
     const guard::ActuatorConfig& a = c.actuators[i];
     PROMISE(std::isfinite(g.output()[i]) && g.output()[i] >= a.min && g.output()[i] <= a.max);
     if (!a.safe_from_feedback)  // a late tick counts for at most 0.1 s
-      PROMISE(std::abs(g.output()[i] - before[i]) <= std::max(a.rate_max, a.safe_rate) * 0.1 + 1e-9);
+      PROMISE(std::abs(a.way(before[i], g.output()[i])) <= std::max(a.rate_max, a.safe_rate) * 0.1 + 1e-9);
   }
   if (in.ConsumeIntegralInRange<int>(0, 7) == 0) {  // what an operator would read; text is slow
     Reasons why;

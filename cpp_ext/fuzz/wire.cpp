@@ -26,6 +26,7 @@ WireField field(FuzzedDataProvider& in) {
   f.is_signed = in.ConsumeBool();
   f.big_endian = in.ConsumeBool();
   f.decimals = in.ConsumeIntegralInRange<int>(-1, 8);
+  f.turn = in.PickValueInArray({0.0, 0.0, 0.0, 360.0, 4096.0, in.ConsumeFloatingPoint<double>()});
   f.source = in.PickValueInArray({FieldSource::value, FieldSource::armed, FieldSource::constant});
   return f;
 }
@@ -136,7 +137,7 @@ std::size_t check_450(const EncodeTable& t, const std::uint8_t* out, std::size_t
 void check_can(const WireMessage& m, const double* values, std::uint8_t* out, unsigned flipped) {
   PROMISE(out[4] == m.size);
   for (const WireField& f : m.fields) {
-    if (f.source != FieldSource::value || f.offset != 0.0) continue;
+    if (f.source != FieldSource::value || f.offset != 0.0 || f.turn != 0.0) continue;
     const double wanted = values[f.actuator == "rudder" ? 0 : 1] * f.scale;
     const double full = std::ldexp(1.0, f.is_signed ? f.length - 1 : f.length);
     if (!(std::abs(wanted) < 1e9 && wanted < full - 1.0 && wanted > (f.is_signed ? -full : 0.0))) continue;

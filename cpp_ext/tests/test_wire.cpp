@@ -102,6 +102,34 @@ TEST_CASE("raw values are clipped to the field, not wrapped") {
   CHECK(payload(e, {0, -9000}, true, 0)[0] == 0x80);
 }
 
+TEST_CASE("an angle on the wire stays below its turn") {
+  EncodeTable t;
+  t.device = "bridge";
+  t.protocol = Protocol::nmea;
+  WireMessage m;
+  m.name = "h";
+  m.period_s = 0.1;
+  m.text_template = "$AGHTC,{a}";
+  WireField f;
+  f.actuator = "a";
+  f.turn = 360.0;
+  f.decimals = 1;
+  m.fields = {f};
+  t.messages = {m};
+  const WireEncoder e(t, {{"a", -720.0, 720.0}});
+  for (const auto& [value, text] : {std::pair<double, const char*>{0.0, "0.0"},
+                                    {-0.04, "0.0"},
+                                    {-0.06, "359.9"},
+                                    {359.94, "359.9"},
+                                    {359.96, "0.0"},
+                                    {725.0, "5.0"},
+                                    {-1e-300, "0.0"}}) {
+    std::uint8_t out[kMaxFrameBytes] = {};
+    const std::size_t n = e.encode(0, &value, true, 0, out);
+    CHECK(std::string(out, out + n).substr(0, 7 + std::strlen(text)) == "$AGHTC," + std::string(text));
+  }
+}
+
 TEST_CASE("fixed decimals") {
   CHECK(fixed(0.0, 1) == "0.0");
   CHECK(fixed(-0.04, 1) == "0.0");

@@ -261,6 +261,7 @@ class DriverContract:
 
         for message in table.messages:
             low, high = ({n: limit[i] for n, limit in limits.items()} for i in (0, 1))
+            high |= {n: 0.0 for n, a in actuators.items() if a.wraps}  # its ends are one angle
             if any(f.source == "value" for f in message.fields):
                 assert encode(message.name, low) != encode(message.name, high), message.name
             if message.counter is not None:

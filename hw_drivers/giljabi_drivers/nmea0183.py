@@ -23,14 +23,16 @@ from giljabi.types import (
     JointState,
     Sample,
     SpeedThroughWater,
+    StackState,
 )
-from giljabi.wire import EncodeTable, WireField, WireMessage
+from giljabi.wire import EncodeTable
 from giljabi.yaml_file import Strict
 from giljabi_drivers.ais import AisReceiver
 from giljabi_drivers.attitude_sentences import values_of
 from giljabi_drivers.contract import DriverStats, Received, StepResult
 from giljabi_drivers.epoch import EpochFilter, UtcTracker
 from giljabi_drivers.navigation import course_velocity, dilution_std, tilt_sample, yaw_of_heading
+from giljabi_drivers.nmea0183_commands import HeadingControl, SentenceCommand, build_table
 from giljabi_drivers.sensors import SensorWatch
 
 if TYPE_CHECKING:
@@ -45,15 +47,6 @@ ESTIMATE_MAX_AGE = 5.0  # s, how long GST and GSA hold
 INVALID = 2  # quality of PSXN
 Values = dict[str, Any]  # of a sentence: Sentence.values()
 UNKNOWN_MAX = 64  # distinct unknown sentence names that are counted apart
-
-
-class SentenceCommand(Strict):
-    """How one actuator becomes a sentence: ROR (rudder order) or PRC (propulsion remote control)."""
-
-    sentence: Literal["ROR", "PRC"]
-    period_s: float = Field(default=0.1, gt=0)
-    full_scale: float | None = Field(default=None, gt=0, description="PRC: newtons at 100 %")
-    shaft: int = Field(default=0, ge=0, le=9, description="PRC: 0 single or centre, odd starboard, even port")
 
 
 class Nmea0183Options(Strict):
@@ -84,9 +77,12 @@ class Nmea0183Driver:
         self.stats = DriverStats()
         self._platform = platform
         self._options = platform.options(Nmea0183Options, "drivers", name)
-        self._table = self._build_table()
+        o = self._options
+        self._table = build_table(platform, name, o.commands, o.talker, o.source_id)
         self._watch = SensorWatch(platform, name)
         self._rudder = next((a for a, c in self._options.commands.items() if c.sentence == "ROR"), "rudder")
+        self._ordered_heading = next((a for a, c in self._options.commands.items() if c.sentence == "HTC"), "")
+        self._control = HeadingControl()
         self._framers: dict[int, Framer] = {}
         self._rejected_by_framers: dict[str, int] = {}
         self._utc = UtcTracker()
@@ -106,7 +102,7 @@ class Nmea0183Driver:
             "GGA": self._gga, "GNS": self._gns, "RMC": self._rmc, "GLL": self._gll, "VTG": self._vtg,
             "ZDA": self._zda, "GST": self._gst_, "GSA": self._gsa, "HDT": self._hdt, "THS": self._ths,
             "HDG": self._hdg, "HDM": self._hdm, "ROT": self._rot, "VHW": self._vhw, "VBW": self._vbw,
-            "RSA": self._rsa, "RPM": self._rpm, "XDR": self._tilt,
+            "RSA": self._rsa, "RPM": self._rpm, "XDR": self._tilt, "HTD": self._control.told,
         }  # fmt: skip
         self._proprietary = {"ASHR": self._pashr, "SXN": self._psxn}
 
@@ -139,6 +135,10 @@ class Nmea0183Driver:
     def health(self, now: float) -> Mapping[str, str]:
         """Required sensors that are silent for longer than their timeout, by name."""
         return self._watch.problems(now)
+
+    def guard_says(self, state: StackState, output: Mapping[str, float]) -> str:
+        """Why the guard must disarm: the heading control says that it does not steer by our orders."""
+        return self._control.guard_says(state) if self._ordered_heading else ""
 
     # --- sentences ----------------------------------------------------------------------------------
 
@@ -190,6 +190,8 @@ class Nmea0183Driver:
     def _give(self, sample: Sample) -> None:
         self._out.append(sample)
         self._watch.saw(sample)
+        if self._ordered_heading and isinstance(sample, Heading):  # where an ordered heading begins
+            self._out.append(JointState(sample.t, {self._ordered_heading: sample.yaw}, source=f"{sample.source}_now"))
 
     # --- position and velocity ----------------------------------------------------------------------
 
@@ -365,41 +367,6 @@ class Nmea0183Driver:
         name = ("propeller" if kind == "S" else "engine") + (f"_{number}" if number > 1 else "")
         velocity = {name: _get(v, "speed_radps")}
         self._give(JointState(t, velocity=velocity, source=self._watch.source("joints", "joints")))
-
-    # --- commands -----------------------------------------------------------------------------------
-
-    def _build_table(self) -> EncodeTable | None:
-        """Sentences of IEC 61162-1 for every actuator of this device; raises BadInputError with the line."""
-        key = ("drivers", self.name, "options", "commands")
-        mine = {n: a for n, a in self._platform.model.actuators.items() if a.driver == self.name}
-        for n in mine:
-            if n not in self._options.commands:
-                what = f"actuator '{n}' goes through driver '{self.name}', which has no command for it"
-                raise self._platform.error(("actuators", n), f"{what}; one is expected under options.commands")
-        messages = []
-        for n, c in self._options.commands.items():
-            if n not in mine:
-                known = ", ".join(mine) or "none"
-                raise self._platform.error((*key, n), f"no actuator '{n}' goes through this driver; known are {known}")
-            a = mine[n]
-            unit = "rad" if c.sentence == "ROR" else "N"
-            if a.unit != unit:
-                what = f"{c.sentence} carries an actuator in {unit}, but '{n}' is in {a.unit}"
-                raise self._platform.error((*key, n), f"{what}; another sentence is expected")
-            if c.sentence == "PRC" and c.full_scale is None:
-                raise self._platform.error((*key, n), "PRC needs full_scale; newtons at 100 % are expected")
-            # ROR: degrees, starboard positive, while our rudder is positive to port. PRC: lever in percent.
-            scale = -180.0 / math.pi if c.sentence == "ROR" else 100.0 / (c.full_scale or 1.0)
-            low, high = sorted((a.min * scale, a.max * scale))
-            if c.sentence == "PRC":
-                low, high = max(low, -100.0), min(high, 100.0)
-            # ROR: starboard (or single) order, valid, port order, valid, location B (bridge).
-            # PRC: lever, valid, rpm, its mode, pitch, its mode, location B, shaft.
-            tail = "A,,,B" if c.sentence == "ROR" else f"A,,,,,B,{c.shaft}"
-            template = f"${self._options.talker}{c.sentence},{{{n}}},{tail}"
-            value = WireField(n, scale=scale, raw_min=low, raw_max=high, decimals=2)
-            messages.append(WireMessage(f"{c.sentence} {n}", c.period_s, (value,), template=template))
-        return EncodeTable(self.name, "nmea", tuple(messages), source_id=self._options.source_id) if messages else None
 
 
 def _get(v: Values, key: str, default: float = NAN) -> float:

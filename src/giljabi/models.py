@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -291,6 +291,14 @@ class Bicycle:
         return Trajectory(t, times.copy(), position, yaw.copy(), velocity, rate, status)
 
 
+class Span(NamedTuple):
+    """What a drive can do, in its unit and its unit a second."""
+
+    min: float
+    max: float
+    rate_max: float
+
+
 class VesselRudder:
     """Three-degree-of-freedom vessel with propeller and rudder: x y psi u v r thrust rudder; inputs are their rates.
 
@@ -306,11 +314,14 @@ class VesselRudder:
         "propeller_wash",
     )
 
+    extra: tuple[str, ...] = ()  # further parameters, which the solver does not know
+
     def __init__(self, platform: Platform) -> None:
-        self._p = p = _parameters(platform, self.names, ("m11", "m22", "m33", "d11", "d33", "rudder_yaw"))
+        positive = ("m11", "m22", "m33", "d11", "d33", "rudder_yaw", *self.extra)
+        self._given = _parameters(platform, (*self.names, *self.extra), positive)
+        self._p = p = {n: self._given[n] for n in self.names}
         limits = platform.model.limits
-        act = _actuators(platform, {"rudder": "rad", "throttle": "N"})
-        rudder, throttle = act["rudder"], act["throttle"]
+        rudder, throttle = self._drives(platform)
         inf = math.inf
         self.bounds = Bounds(
             np.array([-inf, -inf, -inf, limits.speed_min, -inf, -limits.yaw_rate_max, throttle.min, rudder.min]),
@@ -333,6 +344,12 @@ class VesselRudder:
         self._braking = 0.5 * limits.deceleration_max
         self._settling = 2.0 * p["m33"] / p["d33"]  # s
         self._det = p["m22"] * p["m33"] - p["m23"] ** 2
+
+    def _drives(self, platform: Platform) -> tuple[Span, Span]:
+        """What rudder and throttle can do."""
+        act = _actuators(platform, {"rudder": "rad", "throttle": "N"})
+        rudder, throttle = act["rudder"], act["throttle"]
+        return Span(rudder.min, rudder.max, rudder.rate_max), Span(throttle.min, throttle.max, throttle.rate_max)
 
     def parameters(self) -> dict[str, float]:
         return {**self._p, "centre_x": self._centre_x}
@@ -423,7 +440,39 @@ class VesselRudder:
         return Trajectory(t, times.copy(), position, x[:, 2].copy(), velocity, x[:, 5].copy(), status)
 
 
-MODELS: dict[str, type[Bicycle] | type[VesselRudder]] = {"bicycle": Bicycle, "vessel_rudder": VesselRudder}
+class VesselHeading(VesselRudder):
+    """A vessel whose rudder belongs to an autopilot that is told the heading (yaw, rad).
+
+    It plans with the rudder that the autopilot has (`rudder_max`, `rudder_rate`), whose orders are not ours: the
+    heading that leads her along a plan is the controller's (`heading_orders`).
+    """
+
+    extra = ("rudder_max", "rudder_rate")
+
+    def _drives(self, platform: Platform) -> tuple[Span, Span]:
+        act = _actuators(platform, {"heading": "rad", "throttle": "N"})
+        if not act["heading"].wraps:
+            raise platform.error(("actuators", "heading"), "'heading' does not wrap; wraps: true is expected")
+        throttle, most = act["throttle"], self._given["rudder_max"]
+        return (
+            Span(-most, most, self._given["rudder_rate"]),
+            Span(throttle.min, throttle.max, throttle.rate_max),
+        )
+
+    def biased(self, x: Array, bias: Bias, sign: float = 1.0) -> Array:
+        y = x.copy()
+        y[6] += sign * self._p["m11"] * bias.surge
+        return np.asarray(y)
+
+    def actuators(self, x: Array) -> dict[str, float]:
+        return {"heading": math.remainder(float(x[2]), math.tau), "throttle": float(x[6])}
+
+
+MODELS: dict[str, type[Bicycle] | type[VesselRudder]] = {
+    "bicycle": Bicycle,
+    "vessel_rudder": VesselRudder,
+    "vessel_heading": VesselHeading,
+}
 
 
 def build_model(platform: Platform) -> ModelAdapter:

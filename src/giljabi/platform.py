@@ -6,6 +6,7 @@ are open here and checked by the part that is named (`Platform.options`), with t
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -30,6 +31,17 @@ def left_out(*names: str) -> Any:
 
     def change(schema: dict[str, Any]) -> None:
         schema["required"] = [n for n in schema["required"] if n not in names]
+
+    return change
+
+
+def only_where(key: str, value: Any, *names: str) -> Any:
+    """A schema's extra: names that may be missing only where key has that value."""
+
+    def change(schema: dict[str, Any]) -> None:
+        schema["required"] = [n for n in schema["required"] if n not in names]
+        schema["if"] = {"properties": {key: {"const": value}}, "required": [key]}
+        schema["else"] = {"required": list(names)}
 
     return change
 
@@ -64,16 +76,27 @@ class Limits(Strict):
 class SafeOutput(Strict):
     """What the guard sends when commands must not reach the wire: ramp to `value` at `rate`, or hold then ramp.
 
-    release, for joints of servos: hold for hold_s, then no torque.
+    release, for joints of servos: hold for hold_s, then no torque. keep, for angles that wrap: it stays where it is.
     """
 
-    action: Literal["ramp", "hold", "release"] = "ramp"
+    model_config = ConfigDict(json_schema_extra=only_where("action", "keep", "rate"))
+    action: Literal["ramp", "hold", "release", "keep"] = "ramp"
     value: float = 0.0
     rate: float = Field(gt=0, description="unit of the actuator per second")
     hold_s: float = Field(default=0.0, ge=0, description="hold: seconds before the ramp begins")
     start: Literal["output", "feedback"] = Field(
         default="output", description="where it begins: the last output, or where the actuator is when it says so"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_has_no_rate(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("action") == "keep":
+            given = sorted({"value", "rate", "hold_s"} & data.keys())
+            if given:
+                raise ValueError(f"action is keep, but {', '.join(given)} is given; start alone is expected beside it")
+            data = {**data, "rate": 1e-3}
+        return data
 
     @model_validator(mode="after")
     def _hold_has_a_time(self) -> SafeOutput:
@@ -85,14 +108,38 @@ class SafeOutput(Strict):
 
 
 class Actuator(Strict):
-    """One named actuator: unit, limits, and its safe output."""
+    """One named actuator: unit, limits, and its safe output.
 
+    wraps: an angle without limits, such as an ordered heading; it goes the short way, and it begins where the compass
+    of its driver says it is.
+    """
+
+    model_config = ConfigDict(json_schema_extra=only_where("wraps", True, "min", "max"))
     unit: Literal["rad", "m", "1", "rad/s", "m/s", "m/s^2", "N", "N*m"]
+    wraps: bool = False
     min: float
     max: float
     rate_max: float = Field(gt=0, description="unit per second")
     driver: str
     safe: SafeOutput
+
+    @model_validator(mode="before")
+    @classmethod
+    def _turn(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("wraps") is True:
+            if data.get("unit") != "rad":
+                raise ValueError(f"wraps is for an angle, but unit is {data.get('unit')}; rad is expected")
+            if {"min", "max"} & data.keys():
+                raise ValueError("an angle that wraps has no min and max; none are expected")
+            data = {**data, "min": -math.pi, "max": math.pi}
+        return data
+
+    @model_validator(mode="after")
+    def _keeps_what_wraps(self) -> Actuator:
+        if self.wraps != (self.safe.action == "keep"):
+            what = "wraps needs safe action keep" if self.wraps else "safe action keep is for angles that wrap"
+            raise ValueError(f"{what}; {'keep' if self.wraps else 'ramp or hold'} is expected")
+        return self
 
     @model_validator(mode="after")
     def _ordered(self) -> Actuator:
@@ -102,7 +149,7 @@ class Actuator(Strict):
             raise ValueError(
                 f"safe.value {self.safe.value} is outside the limits; {self.min} to {self.max} is expected"
             )
-        if self.safe.rate > self.rate_max:
+        if self.safe.rate > self.rate_max and not self.wraps:
             raise ValueError(f"safe.rate {self.safe.rate} is above rate_max; at most {self.rate_max} is expected")
         return self
 

@@ -38,6 +38,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "controllers": {
         "flight_rotors": "giljabi.control.flight_rotors:RotorController",
         "flight_velocity": "giljabi.control.flight_velocity:FlightVelocityController",
+        "heading_orders": "giljabi.control.heading_orders:HeadingOrderController",
         "ocp_tracking": "giljabi.control.ocp_tracking:OcpTrackingController",
     },
     "drivers": {

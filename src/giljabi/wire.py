@@ -23,6 +23,7 @@ class WireField:
     that names the actuator. MAVLink: whole bytes of the payload, little-endian; `real` is a float. `source`: "value"
     is the actuator's value, "armed" is 1 when armed and else 0, "constant" is `offset` alone, "time" milliseconds,
     "q1" to "q4" the quaternion (w x y z, NED from FRD) of the message's attitude.
+    `turn`: of an angle, raw is brought to [0, turn) before it is rounded and clipped, so that 359.97 is never "360.0".
     """
 
     actuator: str
@@ -37,6 +38,7 @@ class WireField:
     decimals: int = 1
     source: Literal["value", "armed", "constant", "time", "q1", "q2", "q3", "q4"] = "value"
     real: bool = False
+    turn: float = 0.0  # 0: does not wrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +91,12 @@ class WireCounter:
 class WireGate:
     """When a message may go out, besides its period.
 
-    always; healthy: the supervisor speaks and reports no fault; driven: armed, a source's commands go out; safe: armed,
-    but the safe output goes out, from `from_s` to `until_s` seconds after it began. `actuator`: only while that
-    actuator's output lies in [low, high).
+    always; healthy: the supervisor speaks and reports no fault; armed; driven: armed, and a source's commands go out;
+    safe: armed, but the safe output goes out, from `from_s` to `until_s` seconds after it began. `actuator`: only while
+    that actuator's output lies in [low, high).
     """
 
-    when: Literal["always", "healthy", "driven", "safe"] = "always"
+    when: Literal["always", "healthy", "armed", "driven", "safe"] = "always"
     from_s: float = 0.0
     until_s: float = math.inf
     actuator: str = ""

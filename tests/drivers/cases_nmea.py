@@ -58,6 +58,19 @@ BRIDGE = DriverCase(
     tolerance=2e-3,
 )  # fmt: skip
 
+HTD = "$AGHTD,V,1.5,L,H,N,28.0,,,,359.5,,,T,A,A,A,0.5"
+AUTOPILOT = DriverCase(
+    name="nmea0183_autopilot",
+    platform="ship_autopilot",
+    driver="bridge",
+    golden=[Received(1.0, f"{HTD}*{pynmea2.NMEASentence.checksum(HTD):02X}\r\n".encode()), OTHER_CHUNKS[0]],
+    expected=[
+        Heading(1.5, 0.0, math.radians(1.0), "compass"),
+        JointState(1.5, position={"heading": 0.0}, source="compass_now"),
+    ],
+    tolerance=2e-3,
+)
+
 AIS = DriverCase(
     name="ais",
     platform="ship",
@@ -71,4 +84,4 @@ AIS = DriverCase(
     ],
 )  # fmt: skip
 
-CASES = [BRIDGE, AIS]
+CASES = [BRIDGE, AUTOPILOT, AIS]

@@ -1,4 +1,4 @@
-"""A bridge's NMEA 0183 line: GNSS, gyro compass, rate of turn, rudder and propeller; takes ROR and PRC orders.
+"""A bridge's NMEA 0183 line: GNSS, gyro compass, rate of turn, rudder and propeller; takes ROR or HTC, and PRC orders.
 
 Sentences are encoded by pynmea2. Signs on the wire are the standard's: courses clockwise from north, rate of turn and
 rudder positive to starboard.
@@ -18,6 +18,7 @@ from giljabi.platform import Platform
 from giljabi.yaml_file import Strict
 from giljabi_sim.noise import Drift, Schedule, generator
 from giljabi_sim.peers.contract import Chunk, PeerResult, Wire
+from giljabi_sim.peers.helm import Helm, HelmOptions
 from giljabi_sim.scenario import Actor
 from giljabi_sim.truth import Own
 
@@ -69,6 +70,7 @@ class NmeaOptions(Strict):
     rudder: Rate | None = Field(default=None, description="white in deg")
     propeller: Rate | None = Field(default=None, description="white in rpm")
     log: Rate | None = Field(default=None, description="water speed, white in m/s")
+    autopilot: HelmOptions | None = Field(default=None, description="it has the rudder: HTC instead of ROR")
     watchdog_s: float = Field(default=0.5, gt=0, description="without a valid order the actuator goes to zero")
 
 
@@ -118,6 +120,9 @@ class NmeaPeer(Talkers[pynmea2.NMEASentence]):
         self._every(o.rudder, self._rudder)
         self._every(o.propeller, self._propeller)
         self._every(o.log, self._log)
+        if o.autopilot:
+            self.helm = Helm(o.autopilot)
+            self._tasks.append((Schedule(o.autopilot.rate_hz), self._steer))
         self._partial = b""
         self._order_t: dict[str, float] = {}
 
@@ -151,6 +156,10 @@ class NmeaPeer(Talkers[pynmea2.NMEASentence]):
         if given.upper() != b"%02X" % total:
             return "checksum"
         fields = body[1:].decode("ascii", "replace").split(",")
+        if self._o.autopilot and fields[0][2:] in ("HTC", "ROR"):
+            reason = self.helm.order(fields) if fields[0][2:] == "HTC" else "not_ours"
+            self.accepted += not reason
+            return reason
         try:
             # ROR: starboard (or single) order in degrees and its status; PRC: lever in percent and its status.
             kind, value, status = fields[0][2:], float(fields[1]), fields[2]
@@ -172,8 +181,15 @@ class NmeaPeer(Talkers[pynmea2.NMEASentence]):
 
     def _watch(self, now: float, world: World) -> None:
         for kind, command in (("ROR", "rudder"), ("PRC", "lever")):
+            if kind == "ROR" and self._o.autopilot:
+                continue  # the rudder is the autopilot's; it keeps the heading that it was told last
             if now - self._order_t.get(kind, math.inf) > self._o.watchdog_s:  # before its first order it is at zero
                 world.vehicle.commands[command] = 0.0
+
+    def _steer(self, now: float, own: Own, world: World) -> list[pynmea2.NMEASentence]:
+        """One step of the autopilot, and what it says of itself."""
+        world.vehicle.commands["rudder"] = self.helm.steer(own.yaw, own.yaw_rate)
+        return [pynmea2.TalkerSentence("AG", "HTD", self.helm.told(own.yaw))]
 
     # --- readings -----------------------------------------------------------------------------------
 

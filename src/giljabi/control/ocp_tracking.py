@@ -44,10 +44,12 @@ class TrackingOptions(Strict):
 class OcpTrackingController:
     """steps.Controller through the solver; holds the vehicle with its safe outputs when there is nothing to follow."""
 
+    options: type[TrackingOptions] = TrackingOptions
+
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
         self.model: ModelAdapter = build_model(platform)
-        o = self.option = platform.options(TrackingOptions, "steps", "controller")
+        o = self.option = platform.options(self.options, "steps", "controller")
         limits = platform.model.limits
         to_rest = limits.speed_max / limits.deceleration_max
         horizon = o.horizon_s if o.horizon_s is not None else 0.4 * to_rest
@@ -215,7 +217,8 @@ class OcpTrackingController:
         lasted = now - self._still_since >= 0.4 * self._rest_s
         self._held = lasted or (self._held and abs(speed) < LEAVE_REST * self._still)
         if self._held:
-            return {name: a.safe.value for name, a in self.platform.model.actuators.items()}
+            actuators = self.platform.model.actuators
+            return {name: odom.yaw if a.wraps else a.safe.value for name, a in actuators.items()}
         most = self.platform.model.limits.deceleration_max
         slowing = np.array([-np.clip(speed / self._rest_s, -most, most)])
         motion = Motion(odom.position[None, :2], np.array([odom.yaw]), np.array([speed]), slowing, np.zeros(1))
@@ -232,8 +235,9 @@ class OcpTrackingController:
                 return None
             if name in last:
                 most = a.rate_max * self._period
-                value = min(max(value, last[name] - most), last[name] + most)
-            out[name] = min(max(value, a.min), a.max)
+                way = math.remainder(value - last[name], math.tau) if a.wraps else value - last[name]
+                value = last[name] + min(max(way, -most), most)
+            out[name] = math.remainder(value, math.tau) if a.wraps else min(max(value, a.min), a.max)
         return ActuatorCommand(now, "auto", out)
 
 

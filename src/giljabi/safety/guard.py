@@ -39,6 +39,7 @@ class GuardActuator:
     safe_from_feedback: bool = False  # the safe output starts at the measured value, where there is a fresh one
     safe_release: bool = False  # the safe output is no torque, after hold_s
     follow: bool = False  # a joint: without torque its output is where it is; arming waits for its position
+    wraps: bool = False  # an angle: it goes the short way, min and max are a turn apart, its safe output is where it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +279,8 @@ def guard_config(platform: Platform, encode_tables: Iterable[EncodeTable]) -> Gu
                 a.safe.hold_s,
                 a.safe.start == "feedback",
                 a.safe.action == "release",
-                a.driver in joints,
+                a.driver in joints or a.wraps,
+                a.wraps,
             )
             for n, a in platform.model.actuators.items()
         ),

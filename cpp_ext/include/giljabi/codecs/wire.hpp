@@ -137,6 +137,8 @@ class WireEncoder {
     double offset = 0.0;
     double raw_min = 0.0;
     double raw_max = 0.0;
+    double turn = 0.0;     // 0: does not wrap
+    double rounded = 0.0;  // half of the last digit: from turn - rounded on it is 0
     int decimals = 0;
     BitPlaces bits;
     std::size_t at = 0;  // MAVLink: byte, number of bytes
@@ -166,6 +168,10 @@ class WireEncoder {
       r += values[f.channel] * f.scale;
     } else if (f.source == FieldSource::armed && armed) {
       r += f.scale;
+    }
+    if (f.turn > 0.0) {
+      r -= f.turn * std::floor(r / f.turn);
+      r = r >= f.turn - f.rounded || r < 0.0 ? 0.0 : r;
     }
     return std::clamp(r, f.raw_min, f.raw_max);
   }
@@ -308,6 +314,11 @@ class WireEncoder {
     f.raw_min = std::max(in.raw_min, -kNmeaMaxNumber);
     f.raw_max = std::min(in.raw_max, kNmeaMaxNumber);
     f.decimals = in.decimals;
+    if (in.turn != 0.0 && !(std::isfinite(in.turn) && in.turn > 0.0)) {
+      throw std::invalid_argument(what + ": turn must be above 0, or 0 for what does not wrap");
+    }
+    f.turn = in.turn;
+    f.rounded = in.real ? 0.0 : 0.5 * std::pow(10.0, protocol_ == Protocol::nmea ? -in.decimals : 0);
     if (in.source == FieldSource::value) {
       const auto found = std::find_if(channels.begin(), channels.end(),
                                       [&](const WireChannel& c) { return c.name == in.actuator; });
@@ -387,8 +398,9 @@ class WireEncoder {
       high.push_back(c.max);
     }
     char digits[24];
-    return std::max(print_fixed(raw(f, low.data(), false), f.decimals, digits),
-                    print_fixed(raw(f, high.data(), true), f.decimals, digits));
+    const std::size_t turn = f.turn > 0.0 ? print_fixed(std::min(f.turn, f.raw_max), f.decimals, digits) : 0;
+    return std::max({turn, print_fixed(raw(f, low.data(), false), f.decimals, digits),
+                     print_fixed(raw(f, high.data(), true), f.decimals, digits)});
   }
 
   void compile_can(const std::string& what, const WireMessage& in, Message& m) const {

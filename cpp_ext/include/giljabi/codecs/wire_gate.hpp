@@ -6,7 +6,7 @@
 
 namespace giljabi::codecs {
 
-enum class WireWhen : std::uint8_t { always, healthy, driven, safe };
+enum class WireWhen : std::uint8_t { always, healthy, armed, driven, safe };
 
 // What the guard is doing. since_s: seconds since it drives, or since the safe output began.
 struct WirePhase {
@@ -33,6 +33,11 @@ struct WireGate {
         break;
       case WireWhen::healthy:
         return p.healthy;
+      case WireWhen::armed:
+        if (!p.armed) {
+          return false;
+        }
+        break;
       case WireWhen::driven:
         if (!p.armed || !p.driven) {
           return false;

@@ -21,7 +21,7 @@ enum class FieldSource { value, armed, constant, time, q1, q2, q3, q4 };
 enum class Protocol { nmea, can, mavlink, servo };
 enum class Framing { raw, socketcan, can_msgpack, slcan, iec61162_450 };
 
-// raw = value_si * scale + offset, clipped to [raw_min, raw_max].
+// raw = value_si * scale + offset, clipped to [raw_min, raw_max]; of an angle brought to [0, turn) first.
 struct WireField {
   std::string actuator;
   double scale = 1.0;
@@ -35,6 +35,7 @@ struct WireField {
   int decimals = 1;
   FieldSource source = FieldSource::value;
   bool real = false;  // MAVLink: an IEEE 754 float
+  double turn = 0.0;  // 0: no angle that wraps
 };
 
 // Of a checksum of kind "crc": the Rocksoft parameters, where the data ID stands, which bytes are left out.

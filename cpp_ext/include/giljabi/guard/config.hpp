@@ -1,6 +1,7 @@
 // What the guard is told at configure, and the words it answers with.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <stdexcept>
@@ -26,6 +27,17 @@ struct ActuatorConfig {
   bool safe_release = false;  // after hold_s the safe output is no torque
   // A joint: while it has no torque the output is where it is, so that it begins there.
   bool follow = false;
+  // An angle, min and max a turn apart: it goes the short way, and its safe output is where it is.
+  bool wraps = false;
+
+  // The same angle in [min, max].
+  double turned(double angle) const noexcept {
+    return std::clamp(std::remainder(angle - 0.5 * (min + max), max - min) + 0.5 * (min + max), min, max);
+  }
+  double limited(double value) const noexcept { return wraps ? turned(value) : std::clamp(value, min, max); }
+  double way(double from, double to) const noexcept {
+    return wraps ? std::remainder(to - from, max - min) : to - from;
+  }
 };
 
 // What the vehicle needs to keep a fence, beside stop_deceleration and its body.
@@ -41,6 +53,8 @@ struct FenceConfig {
   std::string climb;
   std::string land;
 };
+
+inline constexpr double kTurn = 6.283185307179586476925;  // rad
 
 struct GuardConfig {
   std::vector<ActuatorConfig> actuators;
@@ -145,6 +159,8 @@ inline void check(const GuardConfig& c) {
     const ActuatorConfig& a = c.actuators[i];
     require(std::isfinite(a.min) && std::isfinite(a.max) && a.min < a.max,
             a.name + ": min must be below max");
+    require(!a.wraps || std::abs(a.max - a.min - kTurn) < 1e-9,
+            a.name + ": an angle that wraps needs min and max a turn apart");
     require(positive(a.rate_max), a.name + ": rate_max must be above 0");
     require(a.safe_value >= a.min && a.safe_value <= a.max,
             a.name + ": the safe value is outside its limits");

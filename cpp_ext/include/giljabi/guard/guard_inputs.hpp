@@ -108,8 +108,8 @@ inline Refusal Guard::submit(std::string_view source, double t_stamp, double now
   }
   for (std::size_t k = 0; k < staging_.size(); ++k) {
     const ActuatorConfig& a = config_.actuators[k];
-    slot.values[k] = std::clamp(staging_[k], a.min, a.max);
-    clamped_ += slot.values[k] != staging_[k] ? 1U : 0U;
+    slot.values[k] = a.limited(staging_[k]);
+    clamped_ += !a.wraps && slot.values[k] != staging_[k] ? 1U : 0U;
   }
   slot.stamp = t_stamp;
   slot.arrival = t;

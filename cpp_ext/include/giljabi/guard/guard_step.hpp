@@ -146,7 +146,7 @@ inline void Guard::begin_safe_output() noexcept {
   for (std::size_t i = 0; i < output_.size(); ++i) {
     const ActuatorConfig& a = config_.actuators[i];
     if (a.safe_from_feedback && t_ - feedback_[i].t <= config_.command_timeout_s) {
-      output_[i] = std::clamp(feedback_[i].value, a.min, a.max);
+      output_[i] = a.limited(feedback_[i].value);
     }
   }
 }
@@ -166,7 +166,7 @@ inline void Guard::minimum_risk(double t, std::string_view cause, int guided) no
 
 inline double Guard::safe_output(const ActuatorConfig& a, double from, double dt) const noexcept {
   const bool holding = mode_ != Mode::standby && t_ - safe_since_ < a.hold_s;
-  if (holding) {
+  if (holding || a.wraps) {
     return from;
   }
   const double most = a.safe_rate * dt;
@@ -188,16 +188,22 @@ inline void Guard::move_outputs(double dt) noexcept {
     double next = output_[i];
     orders_[i] = order(a);
     if (a.follow && orders_[i] == codecs::servo::kReleased) {
-      output_[i] = t_ - feedback_[i].t <= config_.command_timeout_s ? feedback_[i].value : output_[i];
+      const bool told = t_ - feedback_[i].t <= config_.command_timeout_s;
+      const double there = a.wraps ? a.turned(feedback_[i].value) : feedback_[i].value;
+      output_[i] = told ? there : output_[i];
       continue;
     }
     if (driven()) {
       const double most = a.rate_max * dt;
       const int source = mode_ == Mode::running ? selected_ : guided_;
       const double wanted = slots_[static_cast<std::size_t>(source)].values[i];
-      next += std::clamp(wanted - output_[i], -most, most);
+      next += std::clamp(a.way(output_[i], wanted), -most, most);
     } else {
       next = safe_output(a, output_[i], dt);
+    }
+    if (a.wraps) {
+      output_[i] = a.turned(next);
+      continue;
     }
     // A joint that begins outside of its limits is led back at its rate.
     const double low = a.follow ? std::min(a.min, output_[i]) : a.min;
@@ -255,10 +261,12 @@ inline void Guard::arming_reasons(double t, Reasons& out, std::string_view told)
   }
   for (std::size_t i = 0; i < feedback_.size(); ++i) {
     if (config_.actuators[i].follow && !(t - feedback_[i].t <= config_.command_timeout_s)) {
+      const ActuatorConfig& a = config_.actuators[i];
       out.add()
-          .add("joint '")
-          .add(config_.actuators[i].name)
-          .add("' does not say where it is; is its servo there?");
+          .add(a.wraps ? "nobody says where '" : "joint '")
+          .add(a.name)
+          .add(a.wraps ? "' is; is its compass heard, twice in command_timeout_s?"
+                       : "' does not say where it is; is its servo there?");
     }
   }
   if (best_source(t) == kNobody) {
