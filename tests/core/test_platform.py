@@ -107,7 +107,7 @@ def test_every_required_key_is_missed(tmp_path: Path, ship: dict[str, Any], key:
         ("actuators.rudder.min", None, "number"),
         ("actuators.rudder.rate_max", 0.0, "greater than 0"),
         ("actuators.rudder.driver", "engine", "known are bridge, ais"),
-        ("actuators.rudder.safe.action", "freeze", "'ramp', 'hold' or 'release'"),
+        ("actuators.rudder.safe.action", "freeze", "'ramp', 'hold', 'release' or 'keep'"),
         ("actuators.rudder.safe.rate", -1.0, "greater than 0"),
         ("sensors.gnss.driver", "engine", "known are bridge, ais"),
         ("sensors.gnss.kind", "gps", "'gnss'"),

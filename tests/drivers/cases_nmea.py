@@ -63,7 +63,7 @@ AUTOPILOT = DriverCase(
     name="nmea0183_autopilot",
     platform="ship_autopilot",
     driver="bridge",
-    golden=[Received(1.0, f"{HTD}*{pynmea2.NMEASentence.checksum(HTD):02X}\r\n".encode()), OTHER_CHUNKS[0]],
+    golden=[Received(1.0, f"{HTD}*{pynmea2.NMEASentence.checksum(HTD[1:]):02X}\r\n".encode()), OTHER_CHUNKS[0]],
     expected=[
         Heading(1.5, 0.0, math.radians(1.0), "compass"),
         JointState(1.5, position={"heading": 0.0}, source="compass_now"),
