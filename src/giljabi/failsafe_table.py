@@ -51,6 +51,13 @@ class FailsafeTable(Strict):
         return self
 
 
+class Drag(Strict):
+    """How strongly air that goes by pulls the vehicle along, a share of its mass."""
+
+    linear: float = Field(gt=0, le=10, description="1/s: m/s^2 for each m/s of air speed, rotors mostly")
+    quadratic: float = Field(default=0.0, ge=0, le=10, description="1/m: for each (m/s)^2, the airframe")
+
+
 class Energy(Strict):
     """What the check of the way home reckons with."""
 
@@ -59,4 +66,5 @@ class Energy(Strict):
     cruise_w: float = Field(gt=0)
     air_speed: float = Field(gt=0, description="m/s that it can fly")
     reserve: float = Field(default=0.2, ge=0, lt=1, description="share of the charge that is not planned with")
-    wind: float = Field(default=0.0, ge=0, description="m/s, taken as a head wind on every leg")
+    wind: float = Field(default=0.0, ge=0, description="m/s, taken as a head wind on every leg until it is measured")
+    drag: Drag | None = Field(default=None, description="tells the wind in flight; none: it is not measured")

@@ -30,6 +30,7 @@ from giljabi.types import (
     StackState,
     Tracks,
     Trajectory,
+    Wind,
 )
 
 if TYPE_CHECKING:
@@ -138,6 +139,14 @@ class MissionPlanner(Planner, Protocol):
 
     def armed(self, armed: bool) -> None:
         """Whether the guard is armed."""
+
+
+@runtime_checkable
+class FeelsWind(Protocol):
+    """A planner that measures the wind as it flies; optional."""
+
+    def wind(self) -> Wind | None:
+        """The newest; None: it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

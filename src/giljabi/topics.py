@@ -39,6 +39,7 @@ JOINT_STATES = Topic("joint_states", "sensor_msgs/JointState", Qos.SENSOR, 50.0,
 EXTERNAL_ODOM = Topic("external/odom", "nav_msgs/Odometry", Qos.SENSOR, 50.0, 0.5)
 EXTERNAL_ORIGIN = Topic("external/origin", "sensor_msgs/NavSatFix", Qos.LATCHED)
 BATTERY = Topic("battery", "sensor_msgs/BatteryState", Qos.SENSOR, 1.0, 5.0)
+WIND = Topic("wind", "geometry_msgs/TwistWithCovarianceStamped", Qos.SENSOR, 1.0, 5.0)  # of the air, in map
 DETECTIONS = Topic("detections", "sensor_msgs/PointCloud2", Qos.SENSOR, 10.0, 0.0)
 SCAN = Topic("scan", "sensor_msgs/LaserScan", Qos.SENSOR, 10.0, 0.0)
 GEO_DETECTIONS = Topic("geo_detections", "sensor_msgs/PointCloud2", Qos.SENSOR, 1.0, 0.0)

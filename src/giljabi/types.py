@@ -151,6 +151,20 @@ class Battery:
     source: str = "battery"
 
 
+@dataclass(frozen=True, slots=True)
+class Wind:
+    """Velocity (2,) of the air [m/s towards east, north]; std: of what one second tells about it, gusts included."""
+
+    t: float
+    velocity: Array
+    std: float
+
+    @property
+    def speed(self) -> float:
+        """m/s."""
+        return float(np.hypot(*self.velocity))
+
+
 DETECTION_FIELDS = ("x", "y", "z", "vx", "vy", "yaw", "length", "width", "id", "kind", "variance")
 
 

@@ -47,6 +47,7 @@ from giljabi.types import (
     StackState,
     Tracks,
     Trajectory,
+    Wind,
 )
 
 settings.register_profile("ros", max_examples=40, deadline=None)
@@ -358,6 +359,13 @@ def test_bad_commands_are_refused(spoil: str) -> None:
         msg.position, msg.effort = [], []
     with pytest.raises(BadInputError, match="command for"):
         goals.command_from_msg(msg, SLOT_OF, "auto")
+
+
+def test_wind_is_the_airs_velocity_in_map() -> None:
+    msg = wire(convert.wind_to_msg(Wind(12.5, np.array([3.0, -4.0]), 0.5)))
+    v, c = msg.twist.twist.linear, msg.twist.covariance
+    assert (msg.header.frame_id, v.x, v.y, math.isnan(v.z)) == ("map", 3.0, -4.0, True)
+    assert (c[0], c[7], c[14]) == (0.25, 0.25, -1.0)
 
 
 @given(T, st.sampled_from(MissionPhase), st.floats(0, 1), REAL, REAL, TEXT)

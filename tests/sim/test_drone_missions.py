@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -65,3 +66,15 @@ def test_any_mission_file_replaces_a_scenarios_way(tmp_path: Any) -> None:
     report = LockStep(load_scenario("drone_square", mission=str(file))).run().report
     assert report["outcome"] == "arrived"
     assert report["t_end_s"] < 40
+
+
+@pytest.mark.parametrize(("speed", "from_deg"), [(0.0, 0.0), (6.0, 250.0), (8.0, 20.0)])
+def test_the_wind_is_measured_in_gusts(speed: float, from_deg: float) -> None:
+    wind = f"world.wind={{speed: {speed}, from_deg: {from_deg}, turbulence: dryden}}"
+    loop = LockStep(load_scenario("drone_square", (wind,)))
+    planner: Any = loop.stack.planner
+    loop.run()
+    measured = planner.wind()
+    to = math.radians(from_deg + 180.0)
+    assert measured.velocity == pytest.approx([speed * math.sin(to), speed * math.cos(to)], abs=1.5)
+    assert measured.t > 40.0

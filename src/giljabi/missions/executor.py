@@ -158,8 +158,8 @@ class Executor:
             "pause": runs and not (aside and asked is not Reaction.NONE),
             "resume": (not runs or aside or holds) and not overruled,
             "skip": self.step + 1 < len(self.course.steps) and not overruled,
-            "return": flies and self.flies is not Reaction.RETURN and not self._kept_by(Reaction.RETURN),
-            "land": flies and self.flies is not Reaction.LAND,
+            "return": flies and (self.flies is not Reaction.RETURN or not runs) and not self._kept_by(Reaction.RETURN),
+            "land": flies and (self.flies is not Reaction.LAND or not runs),
         }
         return tuple(name for name, may in can.items() if may)
 

@@ -11,7 +11,7 @@ from giljabi.planning.fences import FenceMap
 from giljabi.planning.flight_route import FlightRouteOptions, FlightRoutePlanner
 from giljabi.platform import Platform
 from giljabi.steps import Progress
-from giljabi.types import Battery, Route
+from giljabi.types import Battery, Route, Wind
 
 
 class BesideTheLine:
@@ -73,6 +73,10 @@ class BesideTheLine:
     def take_battery(self, battery: Battery) -> None:
         """The newest word of the battery."""
         self._route.take_battery(battery)
+
+    def wind(self) -> Wind | None:
+        """As it was measured in flight."""
+        return self._route.wind()
 
     def problems(self) -> Mapping[str, str]:
         """Why the mission cannot start, by name."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from pydantic import Field
 
+from giljabi.estimation.wind import WindWatch
 from giljabi.fence import Fence
 from giljabi.missions.course import Course, check_flight, course_of_route
 from giljabi.missions.executor import Executor, Reaction
@@ -21,7 +22,18 @@ from giljabi.planning.fences import FenceMap, room_of
 from giljabi.planning.flight_line import AirLimits, AirLine, build_line, flight_points
 from giljabi.platform import Platform
 from giljabi.steps import PlanResult, Progress
-from giljabi.types import Array, BadInputError, Battery, MissionPhase, MissionState, Odometry, Route, Tracks, Trajectory
+from giljabi.types import (
+    Array,
+    BadInputError,
+    Battery,
+    MissionPhase,
+    MissionState,
+    Odometry,
+    Route,
+    Tracks,
+    Trajectory,
+    Wind,
+)
 from giljabi.yaml_file import Strict
 
 DT = 0.1  # s between rows of a trajectory
@@ -29,6 +41,7 @@ STILL = 1e-3  # rate of the plan's clock that counts as stopped
 UNCUT = 0.01  # m by which corners are cut where there is no room
 CRAWL = 0.3  # m/s
 RANGE_PERIOD_S = 1.0
+AIRBORNE = 2.0  # m above home, from where on the wind is measured
 ALIGNED = 0.15  # rad by which the nose may miss a yaw that is asked for
 YAW_SHARE = 0.7  # of the greatest yaw rate, in turns on the spot
 
@@ -60,6 +73,8 @@ class FlightRoutePlanner:
         self._times: Array = np.asarray(DT * np.arange(round(o.horizon_s / DT) + 1), dtype=np.float64)
         self.executor = Executor(o.return_height)
         self._range = RangeWatch(platform.model.energy, o.climb_max, o.sink_max)
+        drag = platform.model.energy.drag if platform.model.energy is not None else None
+        self._wind = WindWatch(drag.linear, drag.quadratic) if drag is not None else None
         self._range_due = 0.0  # s, when the way home is reckoned again
         self._asked = (Reaction.NONE, "")  # by failsafes
         self._turn_back = (Reaction.NONE, "")  # by what is left in the battery
@@ -192,6 +207,7 @@ class FlightRoutePlanner:
         self._last = now
         mission = self.executor
         mission.seen(odom.position)
+        self._feel(odom)
         if mission.course is None or mission.phase is MissionPhase.IDLE:
             self._line = None
             idle = MissionState(now, MissionPhase.IDLE, 0.0, 0.0, 0.0, "waits for its start", asks=mission.asks)
@@ -224,6 +240,17 @@ class FlightRoutePlanner:
             now, mission.phase, progress, to_go, beside, note, mission.step + 1, aside, mission.asks
         )  # fmt: skip
         return PlanResult(None if done else self._trajectory(now, line), state)
+
+    def wind(self) -> Wind | None:
+        """As it was measured in flight; None: it is not known."""
+        return self._wind.wind if self._wind is not None else None
+
+    def _feel(self, odom: Odometry) -> None:
+        if self._wind is not None:
+            home = self.executor.home
+            high = home is not None and float(odom.position[2] - home[2]) > AIRBORNE
+            self._wind.step(odom, high and not self.executor.grounded)
+            self._range.take_wind(self._wind.wind)
 
     def _watch_range(self, now: float, odom: Odometry) -> None:
         """Once a second: whether it must turn back now."""

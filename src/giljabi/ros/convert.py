@@ -53,6 +53,7 @@ from giljabi.types import (
     Origin,
     SpeedThroughWater,
     Tracks,
+    Wind,
 )
 
 MAP = "map"
@@ -235,6 +236,11 @@ def velocity_from_msg(msg: TwistWithCovarianceStamped) -> GnssVelocity:
         v[2] = NAN
     std = math.sqrt(max(msg.twist.covariance[0], 0.0))
     return GnssVelocity(seconds(msg.header.stamp), v, std, msg.header.frame_id)
+
+
+def wind_to_msg(s: Wind) -> TwistWithCovarianceStamped:
+    """Velocity of the air in map; the vertical part is NaN with variance -1."""
+    return _twist(s.t, MAP, np.array([*s.velocity, NAN]), [s.std**2, s.std**2, NOT_MEASURED])
 
 
 def heading_to_msg(s: Heading) -> ImuMsg:

@@ -25,6 +25,7 @@ from giljabi.ros import convert, convert_external, convert_map, goals, status
 from giljabi.ros.node import StackNode
 from giljabi.safety.hold import DegradedHold
 from giljabi.steps import (
+    FeelsWind,
     FleetMember,
     GoesOn,
     KnowsGround,
@@ -80,6 +81,7 @@ class PlannerNode(StackNode):
         self._waiting: Plan | None = None  # for the origin of map
         path = self.get_parameter("memory_file").value
         self._memory = Memory(Path(path) if path else None)
+        self._unsaid: Route | None = None  # remembered, and not published yet
         self._last = self._remembered()  # what the process before this one was at
         self._phase: MissionPhase | None = None
         self._told: MissionState | None = None  # of the mission, last
@@ -104,6 +106,8 @@ class PlannerNode(StackNode):
         self.subscribe(topics.STATE, status.state_from_msg, lambda s: self._desk.take_armed(s.armed))
         if isinstance(self.planner, WatchesRange):
             self.subscribe(topics.BATTERY, convert_external.battery_from_msg, self.planner.take_battery)
+        if isinstance(self.planner, FeelsWind):
+            self._tell_wind(self.planner)
         self.subscribe(topics.ORIGIN, convert.origin_from_msg, self._take_origin)
         self.on_mission(self._take_mission)
         for row in MISSION_ASKS:
@@ -123,7 +127,7 @@ class PlannerNode(StackNode):
     def _recall(self) -> None:
         """What was in force before; a mission waits for the origin of map."""
         self._waiting = self._last.plan
-        route = self._last.way()
+        route = self._unsaid = self._last.way()
         if route is not None:
             self._take_route(route, again=True)
             self._go_on()
@@ -134,6 +138,18 @@ class PlannerNode(StackNode):
         under_way = last is not None and last.phase in (MissionPhase.RUNNING, MissionPhase.PAUSED)
         if last is not None and under_way and isinstance(self.planner, GoesOn):
             self.get_logger().warning(self.planner.go_on_at(last.progress()))
+
+    def _tell_wind(self, planner: FeelsWind) -> None:
+        """Once a second, where it is known and news."""
+        say, told = self.publisher(topics.WIND, convert.wind_to_msg), [-1e9]
+
+        def tell(now: float) -> None:
+            wind = planner.wind()
+            if wind is not None and wind.t > told[0]:
+                told[0] = wind.t
+                say(wind)
+
+        self.every(self.row(topics.WIND).rate_hz, tell)
 
     def _join(self, planner: FleetMember) -> None:
         """Others hear of this vehicle from when it knows where it is, and it of them at once."""
@@ -252,6 +268,9 @@ class PlannerNode(StackNode):
     # --- step ---
 
     def _step(self, now: float) -> None:
+        if self._unsaid is not None:  # nobody else has it any more
+            self._route_out(self._unsaid)
+            self._unsaid = None
         odom = self._odom
         if odom is None or now - odom.t > self.row(topics.ODOM).timeout_s:
             blind = MissionState(now, MissionPhase.IDLE, 0.0, 0.0, 0.0) if self._told is None else self._told
