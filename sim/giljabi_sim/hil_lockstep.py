@@ -119,6 +119,8 @@ class HilLockStep(LockStep):
         """Writes on the device's end, reads the same bytes on the driver's."""
         line, transport, got = self.lines[name], self.transports[name], list[Received]()
         is_can = self.simulation.peers[name].wire is Wire.CAN
+        if any(c.datagram for c in chunks):
+            return self._read_datagrams(now, name, chunks)
         for piece in [chunks] if is_can else _pieces(chunks):
             expected = len(piece) if is_can else sum(len(c.data) for c in piece)
             taken = line.write(piece)
@@ -129,6 +131,20 @@ class HilLockStep(LockStep):
             got += _collect(partial(transport.read, now), expected, is_can, f"hil: '{name}': to the driver")
         if not chunks:
             got.extend(transport.read(now))
+        return got
+
+    def _read_datagrams(self, now: float, name: str, chunks: Sequence[Chunk]) -> list[Received]:
+        """The same for datagrams of one sentence each: one that the transport drops is counted by it."""
+        line, transport, got = self.lines[name], self.transports[name], list[Received]()
+        before, deadline = sum(transport.rejected.values()), time.monotonic() + WAIT_S
+        taken, size = line.write(chunks), sum(len(c.data) for c in chunks)
+        if taken < size:
+            raise GiljabiError(f"hil: '{name}': the kernel took {taken} of {size} bytes to the driver")
+        while len(got) + sum(transport.rejected.values()) - before < len(chunks):
+            if time.monotonic() > deadline:
+                what = f"{len(got)} of {len(chunks)} datagrams came within {WAIT_S:g} s, the others were not dropped"
+                raise GiljabiError(f"hil: '{name}': to the driver: {what}; the kernel lost them")
+            got += transport.read(now)
         return got
 
     def _follow(self, now: float, name: str) -> None:
@@ -163,7 +179,7 @@ class HilLockStep(LockStep):
     def _read_out(self, name: str, expected: int) -> list[Chunk]:
         is_can = self.simulation.peers[name].wire is Wire.CAN
         out = _collect(self.lines[name].read, expected, is_can, f"hil: '{name}': to the device")
-        return out if is_can else [Chunk(b"".join(c.data for c in out))]
+        return out if is_can or any(c.datagram for c in out) else [Chunk(b"".join(c.data for c in out))]
 
     def _at_devices(self, now: float) -> Mapping[str, Sequence[Chunk]]:
         arrived, self._arrived = self._arrived, {}

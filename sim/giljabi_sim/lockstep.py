@@ -15,6 +15,7 @@ from giljabi.types import BadInputError, GiljabiError, Origin
 from giljabi_drivers.can_frames import ERROR, EXTENDED
 from giljabi_drivers.can_state import BusState
 from giljabi_drivers.contract import Received
+from giljabi_drivers.iec61162_450 import Sequencer
 from giljabi_drivers.transport_base import FIRST_RETRY_S, LAST_RETRY_S
 from giljabi_sim.expressions import Value
 from giljabi_sim.faults import STEPS
@@ -110,6 +111,7 @@ class LockStep:
         self._rate = max(self.stack.base_rate_hz, 20.0)
         self._to_stack, self._to_devices = _Wires(latency), _Wires(latency)
         self._plugs = {name: _Plug() for name, peer in self.simulation.peers.items() if peer.wire is not Wire.CAN}
+        self._sequencers: dict[str, Sequencer] = {}
         self._buses = {name: BusState() for name, p in self.simulation.peers.items() if p.wire is Wire.CAN}
         self._armed_once = False
         self._arm_tick = 0
@@ -165,12 +167,20 @@ class LockStep:
                 self._to_stack.put(now, device, chunk)
         received: dict[str, list[Received]] = {}
         for device, chunks in self._to_stack.take(now).items():
-            received[device] = [Received(now, c.data, c.can_id, flags=_flags(c)) for c in chunks]
+            received[device] = self._as_received(now, device, chunks)
             bus = self._buses.get(device)
             if bus is not None and bus.take(received[device]):
                 self.stack.set_device(device, not bus.off, now, bus.problem())
             self._note(now, device, False, chunks)
         return received
+
+    def _as_received(self, now: float, device: str, chunks: Sequence[Chunk]) -> list[Received]:
+        """Frames and bytes as they are; datagrams through what a transport does with them."""
+        if not any(c.datagram for c in chunks):
+            return [Received(now, c.data, c.can_id, flags=_flags(c)) for c in chunks]
+        sequencer = self._sequencers.setdefault(device, Sequencer(lambda reason: None, lambda remark, n: None))
+        lines = [line for c in chunks for line in sequencer.feed(now, device, c.data)]
+        return [Received(now, data, bus=n) for n, data in lines]
 
     def _outwards(self, now: float, frames: Sequence[tuple[str, bytes]]) -> None:
         """What drivers and guard sent, on its way to the devices."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from giljabi_sim.fault_spec import WHOLE_LINE, Fault
 from giljabi_sim.noise import generator
 from giljabi_sim.peers.contract import Chunk
+from giljabi_sim.peers.multicast import sentence_of
 
 SENTENCE = re.compile(rb"[^\n]*\n|[^\n]+")
 # Error frames of the kernel (linux/can/error.h): CAN_ERR_BUSOFF and CAN_ERR_RESTARTED.
@@ -34,7 +35,8 @@ class _Unit:
         """What tells messages of one kind from others: CAN identifier, or address of a sentence."""
         if self.chunk.can_id >= 0:
             return self.chunk.can_id
-        return self.chunk.data.split(b",", 1)[0] if self.chunk.data.startswith(SENTENCE_STARTS) else b""
+        text = sentence_of(self.chunk.data)
+        return text.split(b",", 1)[0] if text.startswith(SENTENCE_STARTS) else b""
 
 
 @dataclass(slots=True)
@@ -146,7 +148,7 @@ class _Stage:
         """Random bytes; on CAN a frame that no node sends, with the identifier hit where one was named."""
         count = self.fault.bytes or 16
         if chunk.can_id < 0:
-            return Chunk(bytes(self._draw(256) for _ in range(count)))
+            return replace(chunk, data=bytes(self._draw(256) for _ in range(count)))
         can_id = chunk.can_id if self.fault.message is not None else self._draw(0x800)
         return Chunk(bytes(self._draw(256) for _ in range(min(count, 8))), can_id)
 
@@ -222,7 +224,7 @@ def _is_meant(message: int | str | None, chunk: Chunk) -> bool:
         return True
     if isinstance(message, int):
         return chunk.can_id == message
-    address = chunk.data.split(b",", 1)[0].lstrip(b"$!\\").upper()
+    address = sentence_of(chunk.data).split(b",", 1)[0].lstrip(b"$!\\").upper()
     wanted = message.upper().encode("ascii", "replace")
     return chunk.can_id < 0 and (address == wanted or (len(address) == 5 and address[2:] == wanted))
 
@@ -236,8 +238,8 @@ def _split(chunk: Chunk) -> list[Chunk]:
 
 
 def _joined(units: Sequence[_Unit]) -> list[Chunk]:
-    """Frames one by one, bytes of a stream in one piece."""
-    if any(u.chunk.can_id >= 0 for u in units):
+    """Frames and datagrams one by one, bytes of a stream in one piece."""
+    if any(u.chunk.can_id >= 0 or u.chunk.datagram for u in units):
         return [u.chunk for u in units]
     data = b"".join(u.chunk.data for u in units)
     return [Chunk(data)] if data else []

@@ -18,6 +18,7 @@ from giljabi_sim.peers.contract import Chunk, Peer, Wire
 
 LOOPBACK = "127.0.0.1"
 CAN_GROUP = "239.74.163.2"
+MARINE_GROUP = "239.74.163.3"
 CHUNK = 65536
 WAITING = 4096  # bytes kept for a reader that is not there, as a UART's buffer would
 
@@ -208,6 +209,66 @@ class UdpLine:
         self._socket.close()
 
 
+def _group_sockets(group: tuple[str, int]) -> tuple[socket.socket, socket.socket]:
+    """A member of the group and a sender to it, both on the loopback interface only."""
+    loopback = socket.inet_aton(LOOPBACK)
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    s.bind(group)
+    s.setsockopt(
+        socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, struct.pack("=4s4s", socket.inet_aton(group[0]), loopback)
+    )
+    s.setblocking(False)
+    out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, loopback)
+    out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 0)
+    out.bind((LOOPBACK, 0))
+    out.setblocking(False)
+    return s, out
+
+
+class MulticastLine:
+    """Datagrams of IEC 61162-450 in a group of the loopback interface, both ways."""
+
+    def __init__(self) -> None:
+        self._group = (MARINE_GROUP, _free_udp_port())
+        self._socket, self._out = _group_sockets(self._group)
+        self._own = self._out.getsockname()
+        self.url = f"udp-multicast:{MARINE_GROUP}:{self._group[1]}?framing=61162-450"
+
+    def read(self) -> list[Chunk]:
+        """Datagrams of others."""
+        out: list[Chunk] = []
+        while True:
+            try:
+                data, sender = self._socket.recvfrom(CHUNK)
+            except OSError:
+                return out
+            if sender != self._own:
+                out.append(Chunk(data, datagram=True))
+
+    def write(self, chunks: Sequence[Chunk]) -> int:
+        """One datagram for each chunk."""
+        taken = 0
+        for c in chunks:
+            with contextlib.suppress(OSError):
+                taken += self._out.sendto(c.data, self._group)
+        return taken
+
+    def unplug(self) -> None:
+        """A group has no end that could go: it is silent, which is for the caller to do."""
+
+    def plug(self) -> None:
+        """See unplug."""
+
+    def close(self) -> None:
+        """Leaves the group."""
+        self._socket.close()
+        self._out.close()
+
+
 class CanLine:
     """CAN frames as python-can's udp_multicast datagrams, sent and received on the loopback interface only."""
 
@@ -216,21 +277,8 @@ class CanLine:
 
         self._pack, self._unpack = pack_message, unpack_message
         self._group = (CAN_GROUP, _free_udp_port())
-        loopback = socket.inet_aton(LOOPBACK)
-        s = self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        s.bind(self._group)
-        member = struct.pack("=4s4s", socket.inet_aton(CAN_GROUP), loopback)
-        s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
-        s.setblocking(False)
-        out = self._out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, loopback)
-        out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 0)
-        out.bind((LOOPBACK, 0))
-        out.setblocking(False)
-        self._own = out.getsockname()
+        self._socket, self._out = _group_sockets(self._group)
+        self._own = self._out.getsockname()
         self.url = f"can:udp_multicast/{CAN_GROUP}?port={self._group[1]}"
 
     def read(self) -> list[Chunk]:
@@ -308,7 +356,7 @@ def plug_lines(lines: Mapping[str, Line], unplugged: Collection[str], gone: set[
 
 
 def open_line(name: str, wire: Wire, kind: str, run_dir: Path) -> Line:
-    """Opens what the peer hangs on; kind: pty, tcp or udp for a serial line. Raises BadInputError."""
+    """Opens what the peer hangs on; kind: pty, tcp, udp or multicast-450 for a serial line. Raises BadInputError."""
     if wire is Wire.CAN:
         return CanLine()
     if kind == "pty":
@@ -317,4 +365,6 @@ def open_line(name: str, wire: Wire, kind: str, run_dir: Path) -> Line:
         return TcpLine()
     if kind == "udp":
         return UdpLine()
-    raise BadInputError(f"simulation.peers.{name}.wire: no wire '{kind}'; pty, tcp or udp is expected")
+    if kind == "multicast-450":
+        return MulticastLine()
+    raise BadInputError(f"simulation.peers.{name}.wire: no wire '{kind}'; pty, tcp, udp or multicast-450 is expected")

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from giljabi.platform import Platform
 from giljabi_sim.peers.contract import Chunk, Peer, Wire
+from giljabi_sim.peers.multicast import MulticastPeer
 from giljabi_sim.scenario import Actor
 
 if TYPE_CHECKING:
     from giljabi_sim.world import World
 
+MULTICAST_450 = "multicast-450"
 __all__ = ["Chunk", "Peer", "Wire", "build_peers"]
 
 
@@ -62,4 +64,8 @@ def build_peers(platform: Platform, world: World, actors: Sequence[Actor], seed:
         if kind not in kinds:
             raise platform.error(key, f"no peer is called '{kind}'; known are {', '.join(kinds)}")
         out[name] = kinds[kind](platform, name, world, actors, seed)
+        if entry.get("wire") == MULTICAST_450:
+            if out[name].wire is not Wire.SERIAL:
+                raise platform.error((*key, "wire"), f"peer '{kind}' speaks no sentences; pty, tcp or udp is expected")
+            out[name] = MulticastPeer(out[name], f"SI{len(out):04d}")
     return out

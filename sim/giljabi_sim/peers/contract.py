@@ -25,6 +25,7 @@ class Chunk:
     data: bytes
     can_id: int = -1
     is_error: bool = False  # CAN: what the controller tells of itself (linux/can/error.h), on no wire
+    datagram: bool = False  # bytes that stay together
 
 
 @dataclass(frozen=True, slots=True)
