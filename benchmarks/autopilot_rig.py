@@ -317,6 +317,14 @@ class Rig:
             if p.error:
                 raise Missed(p.error)
 
+    def recharge(self) -> None:
+        """A full battery, where the autopilot counts its own down (ArduPilot)."""
+        driver = self.stack.drivers[DEVICE] if self.stack is not None else None
+        assert isinstance(driver, MavlinkDriver)
+        self.run(30.0, lambda now: "HEARTBEAT" in driver.stats.last_t, "hearing a heartbeat")
+        c = driver.exchanges.command(driver.target, dialect.MAV_CMD_BATTERY_RESET, 255.0, 100.0)
+        self.run(30.0, lambda now: c.done, "a full battery")
+
     def estimated(self, since: float) -> tuple[Array, Array, Array]:
         """Times (n,), positions (n, 3), velocities (n, 3) of the autopilot's estimate."""
         rows = [e for e in self.estimates if e[0] >= since]

@@ -186,3 +186,32 @@ def test_who_left_the_line_comes_back_to_it_at_a_place_and_with_a_speed() -> Non
     assert plan is not None
     assert plan.position[0, 0] == pytest.approx(30.1, abs=0.06)
     assert plan.velocity[0, 0] == pytest.approx(2.1, abs=0.15)
+
+
+def test_nobody_comes_down_beside_where_the_plan_does() -> None:
+    planner = FlightRoutePlanner(load_platform("drone"))
+    planner.set_route(route((0, 0, 0), (40, 0, 12), (0, 0, 0)))
+    planner.start()
+    way = flown(planner, 60.0, 0.0, np.zeros(3))
+    i, (t, p) = next((i, row) for i, row in enumerate(way) if row[1][0] < 1.0 and i > 200 and row[1][2] < 9.0)
+    again = FlightRoutePlanner(load_platform("drone"))
+    again.set_route(route((0, 0, 0), (40, 0, 12), (0, 0, 0)))
+    again.start()
+    flown(again, 0.05 * i, 0.0, np.zeros(3))
+    for k in range(200):  # blown aside
+        result = again.step(t + 0.05 * k, at((6.0, 0.0, p[2]), t=t + 0.05 * k), None)
+    assert result.trajectory is not None
+    assert result.trajectory.position[-1, 2] > p[2] - 3.0
+    assert flown(again, 20.0, t + 10.0, result.trajectory.position[0])[-1][1][2] < 0.2
+
+
+def test_a_plan_that_rests_on_the_ground_ends_in_a_landing() -> None:
+    """The vehicle came too late, or from aside, for the autopilot to land while the plan went down."""
+    zeros, times = np.zeros((40, 3)), 0.1 * np.arange(40)
+    for height, wanted in ((0.0, 1.0), (5.0, 0.0)):
+        plan = Trajectory(1.0, times, zeros + [0.0, 0.0, height], np.zeros(40), zeros, np.zeros(40))
+        controller, _ = rising()
+        controller.step(0.0, at((0, 0, 0)), LANDED, None, {})
+        command = controller.step(1.0, at((0.6, 0, height + 0.3), t=1.0), FLYING, plan, {})
+        assert command is not None
+        assert command.values["land"] == wanted

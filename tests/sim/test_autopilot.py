@@ -6,19 +6,26 @@ import argparse
 import math
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from pymavlink.dialects.v20 import ardupilotmega as dialect
+from pymavlink.quaternion import QuaternionBase
 
+from giljabi._core.guard import WireEncoder
 from giljabi.frames import LocalFrame
 from giljabi.types import Origin
 from giljabi_drivers.mavlink import MavlinkDriver
+from giljabi_drivers.mavlink_frames import signing_stamp
 from giljabi_drivers.mavlink_requests import FENCE, MISSION, RALLY, Download, Item, Upload
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import autopilot
-from autopilot_rig import DEVICE, Rig
+from autopilot_rig import DEVICE, Rig, changed
 
 URL = os.environ.get("GILJABI_AUTOPILOT", "")
 pytestmark = [
@@ -31,7 +38,8 @@ TAKEOFF, WAYPOINT, RALLY_POINT, POLYGON_IN = 22, 16, 5100, 5001  # MAV_CMD
 
 @pytest.fixture
 def args() -> Iterator[argparse.Namespace]:
-    a = autopilot.arguments(["--device", URL, "--missions", "1"])
+    speed = os.environ.get("GILJABI_AUTOPILOT_SPEED", "0")
+    a = autopilot.arguments(["--device", URL, "--missions", "1", "--speed", speed])
     autopilot.prepare(a)
     yield a
     a.rig.transport.close()
@@ -93,3 +101,89 @@ def test_a_mission_over_a_bad_line(args: argparse.Namespace) -> None:
     figures = autopilot.missions(args)
     assert figures["failed"] == []
     assert min(figures["frames_lost"]) > 0
+
+
+def told_key(rig: Rig, key: bytes) -> None:
+    """Gives the autopilot a signing key over its first port, which it trusts; 32 zeros take it away."""
+    mav = dialect.MAVLink(None, srcSystem=255, srcComponent=1)
+    message = dialect.MAVLink_setup_signing_message(1, 1, list(key), signing_stamp(rig.clock.now()))
+    for _ in range(3):
+        rig.transport.write(bytes(message.pack(mav)))
+        wait(rig, 0.3)
+
+
+def wait(rig: Rig, seconds: float) -> None:
+    end = rig.clock.now() + seconds
+    rig.run(seconds + 10.0, lambda now: now > end, "waiting")
+
+
+def test_with_a_key_only_what_is_signed_with_it_counts(args: argparse.Namespace, tmp_path: Path) -> None:
+    rig, keys = args.rig, {"ours": bytes(range(1, 33)), "another": bytes(range(2, 34))}
+    for name, key in keys.items():
+        (tmp_path / name).write_bytes(key)
+    signed = {
+        name: changed("drone", {"drivers.autopilot.options.signing_key_file": str(tmp_path / name)}) for name in keys
+    }
+    driver = rig.use(signed["ours"])
+    wait(rig, 3.0)
+    assert "HEARTBEAT" not in driver.stats.last_t  # it does not sign yet
+    assert driver.stats.rejected["unsigned"] > 20
+    told_key(rig, keys["ours"])
+    try:
+        driver = rig.use(signed["another"])
+        wait(rig, 3.0)
+        assert "HEARTBEAT" not in driver.stats.last_t
+        assert driver.stats.rejected["signature"] > 20
+        driver = rig.use(signed["ours"])
+        rig.fly_route(autopilot.SMALL, 4.0)
+        rig.disarm()
+        assert {"unsigned", "signature", "replayed"} & set(driver.stats.rejected) == set()
+    finally:
+        told_key(rig, bytes(32))
+
+
+ATTITUDE = {"roll": 0.0, "pitch": 0.0, "yaw": math.pi / 2.0, "thrust": 0.5}
+RATES = {"roll_rate": 0.0, "pitch_rate": 0.0, "yaw_rate": 0.0, "thrust": 0.5}
+
+
+def fly_raw(rig: Rig, values: dict[str, float], seconds: float) -> Any:
+    """Says a setpoint 50 times a second, without the stack; the last ATTITUDE_QUATERNION that comes."""
+    limits = {n: (-10.0, 10.0) for n in values}
+    inputs = "".join(
+        f"  {n}: {{unit: '1', min: -10, max: 10, rate_max: 1000, driver: autopilot, safe: {{value: 0, rate: 1000}}}}\n"
+        for n in values
+    )
+    platform = changed(
+        "drone", {"actuators": yaml.safe_load(inputs), "guard.fence": {}, "steps.controller.options": {}}
+    )
+    table = MavlinkDriver(platform, DEVICE).encode_table()
+    assert table is not None
+    encoder, ear, last = WireEncoder(table, limits), dialect.MAVLink(None), None
+    ear.robust_parsing = True
+    end = rig.clock.now() + seconds
+    while (now := rig.clock.now()) < end:
+        for r in rig.transport.read(now):
+            rig.ear.hear(now, r.data)
+            for m in ear.parse_buffer(r.data) or ():
+                last = m if m.get_type() == "ATTITUDE_QUATERNION" else last
+        for name in ("heartbeat", "setpoint"):
+            rig.transport.write(encoder.encode(name, values, t=now))
+        time.sleep(0.02)
+    assert last is not None
+    return last
+
+
+def test_attitudes_and_body_rates_are_flown(args: argparse.Namespace) -> None:
+    """Nose to the north and 0.2 rad down: it leans so and leaves to the north. Then it turns by a rate."""
+    rig = autopilot.begin(args)
+    rig.fly_route([(0.0, 0.0, 0.0), (0.0, 0.0, 12.0)], 2.0)
+    wait(rig, 1.0)
+    m = fly_raw(rig, ATTITUDE | {"pitch": 0.2, "roll": 0.05}, 3.0)
+    roll, pitch, yaw = QuaternionBase([m.q1, m.q2, m.q3, m.q4]).euler
+    assert (roll, pitch, yaw) == pytest.approx((0.05, -0.2, 0.0), abs=0.05)
+    m = fly_raw(rig, ATTITUDE, 3.0)
+    m = fly_raw(rig, RATES | {"yaw_rate": 0.5}, 1.5)
+    assert m.yawspeed == pytest.approx(-0.5, abs=0.1)
+    assert (m.rollspeed, m.pitchspeed) == pytest.approx((0.0, 0.0), abs=0.1)
+    fly_raw(rig, ATTITUDE, 2.0)
+    autopilot.recover(rig)

@@ -163,7 +163,9 @@ class FlightVelocityController:
         if self._landing:
             return not landed
         v, end = trajectory.velocity, trajectory.position[-1]
-        down = float(np.min(v[:, 2])) < SINKS and float(np.max(np.hypot(v[:, 0], v[:, 1]))) < LEVEL
+        # On the way, or at its end: a plan that has come to rest on the ground sinks no more.
+        down = float(np.min(v[:, 2])) < SINKS or float(np.max(np.abs(v[:, 2]))) < -SINKS
+        down = down and float(np.max(np.hypot(v[:, 0], v[:, 1]))) < LEVEL
         level = math.hypot(odom.position[0] - end[0], odom.position[1] - end[1])
         self._landing = down and not landed and end[2] < self._ground + NEAR_GROUND and level < self._o.land_within_m
         return self._landing

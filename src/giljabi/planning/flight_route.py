@@ -37,6 +37,7 @@ from giljabi.types import (
 from giljabi.yaml_file import Strict
 
 DT = 0.1  # s between rows of a trajectory
+SINKS = 0.2  # m/s, from which the plan goes down
 STILL = 1e-3  # rate of the plan's clock that counts as stopped
 UNCUT = 0.01  # m by which corners are cut where there is no room
 CRAWL = 0.3  # m/s
@@ -83,6 +84,7 @@ class FlightRoutePlanner:
         self._t = 0.0  # of the plan's clock [s]
         self._rate = 0.0  # of the plan's clock, 0..1
         self._s = 0.0  # the vehicle's place on the line [m]
+        self._beside = 0.0  # its distance from that [m]
         self._yaw: float | None = None  # of a turn on the spot at the line's end [rad]
         self._total = 0.0  # length of the mission [m]
         self._progress = 0.0  # along it, 0..1
@@ -224,7 +226,8 @@ class FlightRoutePlanner:
             mission.passed(int(np.searchsorted(line.marks, self._s - 1e-6)))
         self._walk(line, dt)
         place, _, _ = line.at(np.array([self._t]))
-        beside = float(np.linalg.norm(odom.position - line.position[int(np.searchsorted(line.s, self._s))]))
+        at = line.position[int(np.searchsorted(line.s, self._s))]
+        beside = self._beside = float(np.linalg.norm(odom.position - at))
         to_go = line.length - self._s + mission.left_beyond
         aligned = self._turn(odom, line, dt)
         if (self._at_end(line) and self._there(odom, line)) or self._down(line):
@@ -342,11 +345,14 @@ class FlightRoutePlanner:
         return yaw + min(max(math.remainder(wanted - yaw, 2.0 * math.pi), -most), most)
 
     def _target(self, line: AirLine) -> float:
-        """Rate that the plan's clock should have: it waits for a vehicle that has fallen behind."""
+        """Rate that the plan's clock should have: it waits for a vehicle behind it, or beside it on the way down."""
         if self.executor.phase is not MissionPhase.RUNNING or self._version != self.executor.version:
             return 0.0
+        place = line.at(np.array([self._t, self._t + DT]))[0]
         ahead = float(np.interp(self._t, line.time, line.s)) - self._s
-        return min(max(2.0 * (1.0 - ahead / self._o.lead_m), 0.0), 1.0)
+        sinks = float(place[0, 2] - place[1, 2]) > SINKS * DT
+        far = max(ahead, self._beside if sinks else 0.0)  # nobody comes down elsewhere
+        return min(max(2.0 * (1.0 - far / self._o.lead_m), 0.0), 1.0)
 
     def _slew(self, line: AirLine, t: float, rate: float, target: float, dt: float) -> float:
         """The rate after dt, so that the speed changes by no more than the limits allow."""
