@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "../tests/hovering.hpp"
 #include "fuzz.hpp"
 #include "giljabi/guard/guard.hpp"
 
@@ -24,37 +25,9 @@ constexpr std::size_t kLate = 6;  // ticks
 constexpr std::size_t kLongest = 1000;
 
 GuardConfig config() {
-  codecs::WireMessage m;
-  m.name = "fly";
-  m.period_s = kTick;
-  m.can_id = 1;
-  GuardConfig c;
-  for (const char* const name : {"vx", "vy", "vz"}) {
-    codecs::WireField f;
-    f.actuator = name;
-    f.scale = 1e3;
-    f.start_bit = static_cast<int>(16 * m.fields.size());
-    f.length = 16;
-    f.is_signed = true;
-    m.fields.push_back(f);
-    c.actuators.push_back({name, -10.0, 10.0, 30.0, 0.0, 30.0});
-  }
-  codecs::EncodeTable table;
-  table.device = "autopilot";
-  table.protocol = codecs::Protocol::can;
-  table.framing = codecs::Framing::socketcan;
-  table.messages = {m};
-  c.tables = {table};
-  c.sources = {"auto", "manual"};
-  c.rate_hz = 1.0 / kTick;
-  c.command_timeout_s = 0.2;
-  c.heartbeat_timeout_s = 0.5;
-  c.pose_timeout_s = 0.5;
-  c.stop_deceleration = kBrake;
-  c.front = c.rear = 0.3;
+  GuardConfig c = tests::hovering(kTick, 30.0, kBrake, 0.3);
   c.fence.delay_s = kTick * static_cast<double>(kLate);
   c.fence.drift = 0.2;
-  c.fence.velocity = {"vx", "vy", "vz"};
   return c;
 }
 

@@ -7,6 +7,7 @@
 
 #include "allocations.hpp"
 #include "giljabi/guard/guard.hpp"
+#include "hovering.hpp"
 
 using namespace giljabi;
 using guard::Fence;
@@ -26,37 +27,9 @@ constexpr double kError = 0.5;
 constexpr double kBody = 0.3;
 
 GuardConfig config() {
-  codecs::WireMessage m;
-  m.name = "fly";
-  m.period_s = 0.02;
-  m.can_id = 1;
-  GuardConfig c;
-  int bit = 0;
-  for (const char* const name : {"vx", "vy", "vz"}) {
-    codecs::WireField f;
-    f.actuator = name;
-    f.scale = 1e3;
-    f.start_bit = bit;
-    f.length = 16;
-    f.is_signed = true;
-    bit += 16;
-    m.fields.push_back(f);
-    c.actuators.push_back({name, -10.0, 10.0, 40.0, 0.0, 40.0});
-  }
-  codecs::EncodeTable table;
-  table.device = "autopilot";
-  table.protocol = codecs::Protocol::can;
-  table.framing = codecs::Framing::socketcan;
-  table.messages = {m};
-  c.tables = {table};
-  c.sources = {"auto", "manual"};
-  c.rate_hz = 1.0 / kTick;
+  GuardConfig c = tests::hovering(kTick, 40.0, kBrake, kBody);
   c.command_timeout_s = 0.1;
-  c.heartbeat_timeout_s = 0.5;
-  c.pose_timeout_s = 0.5;
-  c.stop_deceleration = kBrake;
-  c.front = c.rear = kBody;
-  c.fence = {kDelay, kDrift, kError, 1.5, {"vx", "vy", "vz"}, {}, "", ""};
+  c.fence = {kDelay, kDrift, kError, 1.5, c.fence.velocity, {}, "", ""};
   return c;
 }
 

@@ -200,6 +200,18 @@ def call(node: Any, service: Any, request: Any = None, timeout_s: float = 10.0) 
         node.destroy_client(client)
 
 
+def armed(node: Any) -> None:
+    """Arms as soon as nothing is against it."""
+    from std_srvs.srv import SetBool
+
+    from giljabi import topics
+
+    deadline = time.monotonic() + READY_S
+    while not (answer := call(node, topics.ARM, SetBool.Request(data=True))).success:
+        assert time.monotonic() < deadline, answer.message
+        time.sleep(0.2)
+
+
 def degrees(rad: float) -> float:
     """rad in degrees."""
     return math.degrees(rad)

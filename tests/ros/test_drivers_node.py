@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed: pip install 'giljabi[ros]'")
 sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
-from harness import CLOCK, Device, NodeProcess, bridge_sentences, call, graph, wait
+from harness import CLOCK, Device, NodeProcess, armed, bridge_sentences, call, graph, wait
 from std_srvs.srv import SetBool
 
 from giljabi import topics
@@ -94,10 +94,7 @@ class Bench:
 
     def armed(self) -> None:
         """Arms as soon as nothing is against it."""
-        deadline = time.monotonic() + 30.0
-        while not (answer := self.arm()).success:
-            assert time.monotonic() < deadline, answer.message
-            time.sleep(0.2)
+        armed(self.node)
 
     def order(self, rudder: float, throttle: float = 0.0) -> None:
         """Commands values and waits until they stand on the wire."""

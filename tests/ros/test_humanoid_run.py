@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +22,6 @@ from giljabi.ros import convert, goals, status
 from giljabi.ros.messages import message_class, qos_profile
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
-
-
-@pytest.fixture
-def started(tmp_path: Path) -> Iterator[list[Command]]:
-    commands: list[Command] = []
-    yield commands
-    for c in commands:
-        if c.process.poll() is None:
-            c.process.send_signal(signal.SIGINT)
-            c.process.wait(30.0)
 
 
 def test_it_walks_its_route_in_real_time(tmp_path: Path, started: list[Command]) -> None:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +25,6 @@ from giljabi.ros import convert, goals, status
 from giljabi.ros.messages import message_class, qos_profile
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def started(tmp_path: Path) -> Iterator[list[Command]]:
-    commands: list[Command] = []
-    yield commands
-    for c in commands:
-        if c.process.poll() is None:
-            c.process.send_signal(signal.SIGINT)
-            c.process.wait(30.0)
 
 
 @pytest.mark.parametrize("platform", ["ship", "car"])

@@ -14,9 +14,8 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed: pip install 'giljabi[ros]'")
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
-from harness import CLOCK, NodeProcess, call, graph, wait
+from harness import CLOCK, NodeProcess, armed, graph, wait
 from servo_rig import JOINTS, leg_file
-from std_srvs.srv import SetBool
 
 from giljabi import topics
 from giljabi.ros import goals, status
@@ -85,10 +84,7 @@ class Bench:
 
     def armed(self) -> None:
         """Arms as soon as nothing is against it."""
-        deadline = time.monotonic() + 30.0
-        while not (answer := call(self.node, topics.ARM, SetBool.Request(data=True))).success:
-            assert time.monotonic() < deadline, answer.message
-            time.sleep(0.2)
+        armed(self.node)
 
     def there(self, names: tuple[str, ...]) -> bool:
         """Whether these joints say that they are where they are told to be."""
