@@ -20,6 +20,7 @@ LOOPBACK = "127.0.0.1"
 CAN_GROUP = "239.74.163.2"
 MARINE_GROUP = "239.74.163.3"
 CHUNK = 65536
+WIRES = ("pty", "tcp", "udp", "multicast-450")
 WAITING = 4096  # bytes kept for a reader that is not there, as a UART's buffer would
 
 
@@ -336,7 +337,11 @@ def open_lines(platform: Platform, peers: Mapping[str, Peer], run_dir: Path) -> 
     out: dict[str, Line] = {}
     try:
         for name, peer in peers.items():
-            out[name] = open_line(name, peer.wire, str(spec[name].get("wire", "pty")), run_dir)
+            kind = spec[name].get("wire", "pty")
+            if peer.wire is not Wire.CAN and kind not in WIRES:
+                what = f"no wire '{kind}'; {', '.join(WIRES[:-1])} or {WIRES[-1]} is expected"
+                raise platform.error(("simulation", "peers", name, "wire"), what)
+            out[name] = open_line(name, peer.wire, kind, run_dir)
     except (BadInputError, OSError):
         for line in out.values():
             line.close()

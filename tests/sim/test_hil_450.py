@@ -91,3 +91,12 @@ def test_a_device_without_sentences_cannot_hang_on_it(tmp_path: Path) -> None:
     path.write_text(text)
     with pytest.raises(BadInputError, match=r"car\.yaml:\d+: peer 'can' speaks no sentences"):
         LockStep(load_scenario("car_straight", platform=str(path)))
+
+
+def test_an_unknown_wire_is_an_error_with_its_line(tmp_path: Path) -> None:
+    path = Path(networked(tmp_path))
+    path.write_text(path.read_text().replace("wire: multicast-450", "wire: token-ring", 1))
+    with pytest.raises(
+        BadInputError, match=r"ship_450\.yaml:\d+: no wire 'token-ring'; pty, tcp, udp or multicast-450"
+    ):
+        HilLockStep(load_scenario("ship_straight", platform=str(path)), tmp_path)
