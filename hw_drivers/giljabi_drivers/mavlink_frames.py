@@ -74,8 +74,8 @@ class Parser:
                 break
             frame = bytes(buffer[at : at + size])
             heard, reason = self._take(t, frame)
-            # After a wrong check another frame may begin inside of what looked like this one.
-            at += 1 if reason in ("crc", "flags") else size
+            # Another frame may begin inside of what only looked like one; of an unknown message nothing can be checked.
+            at += 1 if reason in ("crc", "flags", "unknown_message") else size
             if reason:
                 self.reject(reason)
             if heard is not None:

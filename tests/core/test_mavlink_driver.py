@@ -105,6 +105,18 @@ def test_any_chunking_and_noise_in_front_give_the_same_messages(cuts: list[int],
     assert bool(reasons) == bool(noise)
 
 
+@given(
+    noise=st.lists(st.sampled_from((0xFD, 0xFE, 0, 9, 40)) | st.integers(0, 255), max_size=30), size=st.integers(1, 400)
+)
+def test_stray_bytes_cost_no_message(noise: list[int], size: int) -> None:
+    """A stray magic byte looks like the head of a long frame, mostly of a message that nobody knows."""
+    a, parser = Autopilot(), Parser()
+    wanted = [a.bytes(dialect.MAVLink_param_value_message(b"RTL_ALT", 1.5, 9, 1000, i)) for i in range(5)]
+    data = bytes(noise) + b"".join(wanted) + b"".join(a.heartbeat() for _ in range(40))
+    heard = [h for k in range(0, len(data), size) for h in parser.feed(T0, data[k : k + size])]
+    assert [h.message.param_index for h in heard if h.name == "PARAM_VALUE"] == list(range(5))
+
+
 @given(st.binary(max_size=400))
 def test_bytes_never_raise(data: bytes) -> None:
     parser = Parser()

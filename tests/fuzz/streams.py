@@ -125,7 +125,7 @@ def right_mavlink(data: bytes) -> int:
     for m in re.finditer(b"[\xfd\xfe]", data):
         at, v2 = m.start(), data[m.start()] == 0xFD
         head = 10 if v2 else 6
-        if len(data) < at + head + 2 + data[at + 1]:
+        if len(data) < at + head or len(data) < at + head + 2 + data[at + 1]:
             continue
         number = int.from_bytes(data[at + 7 : at + 10], "little") if v2 else data[at + 5]
         kind = dialect.mavlink_map.get(number)
