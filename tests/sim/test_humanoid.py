@@ -44,7 +44,7 @@ def test_it_walks_forward_at_the_commanded_speed() -> None:
     assert row.heading_error_rad < 0.1
 
 
-@pytest.mark.parametrize("seed", [0, 1, 3])
+@pytest.mark.parametrize("seed", [3, 8, 11])
 def test_it_goes_over_a_board_of_one_centimetre(seed: int) -> None:
     ground = Ground(steps=((0.6, 1.2, 0.01),))
     row = Walk(SMALL, World(ground), seed).run(straight(0.28), 14.0, distance=1.7)

@@ -142,7 +142,6 @@ class Gait:
             goal = np.array(measured.tilt) if flying else np.zeros(2)
             goal = goal * max(0.0, 1.0 - UPRIGHT / max(float(np.hypot(*goal)), 1e-9))
             self._lean[side] = lean + (goal - lean) * (1.0 - math.exp(-rate * dt))
-            flying = flying or side == self.feeling
             self._give(dt, side, np.zeros(2) if flying else np.array(measured.slants[side]))
 
     def _give(self, dt: float, side: int, seen: Array) -> None:
