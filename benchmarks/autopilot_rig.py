@@ -292,7 +292,8 @@ class Rig:
         if not state.armed or state.mode not in ("auto",):
             if self._done_on_the_ground(state.reasons):
                 return True
-            raise Missed(f"the guard left auto: {state.mode}; {'; '.join(state.reasons)}")
+            why = "; ".join([*state.reasons, *(e.what for e in self.stack.guard.events()[1][-2:])])
+            raise Missed(f"the guard left auto: {state.mode}; {why}")
         return False
 
     def _done_on_the_ground(self, reasons: Any) -> bool:

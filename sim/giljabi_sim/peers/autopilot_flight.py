@@ -19,7 +19,6 @@ from giljabi_sim.truth import Own
 STABILIZE, AUTO, GUIDED, LOITER, RTL, LAND, BRAKE = 0, 3, 4, 5, 6, 9, 17
 MODES = {STABILIZE, GUIDED, LOITER, RTL, LAND, BRAKE}
 HOLDS = (LOITER, BRAKE)
-SETPOINT_TIMEOUT = 3.0  # s, GUID_TIMEOUT: without a new setpoint it stops
 GCS_TIMEOUT = 5.0  # s: without the ground station's heartbeat it returns or lands, where FS_GCS_ENABLE is set
 FS_LAND = 5.0  # of FS_GCS_ENABLE
 DISARM_DELAY = 10.0  # s on the ground until it disarms by itself
@@ -31,6 +30,7 @@ TOUCH = 0.12  # m above the ground that counts as touching it
 PARAMETERS = {  # with ArduCopter's defaults and units: m/s^3, cm/s^2, cdeg, cm
     "PSC_JERK_XY": 5.0, "WPNAV_ACCEL": 250.0, "WPNAV_ACCEL_Z": 100.0, "PSC_JERK_Z": 5.0, "ANGLE_MAX": 3000.0,
     "FS_GCS_ENABLE": 0.0, "RTL_ALT": 1500.0,
+    "GUID_TIMEOUT": 3.0,  # s: without a new setpoint it stops
 }  # fmt: skip
 ACCEL_MAX = 8.0  # m/s^2, horizontal, beyond what the tilt allows
 IDLE = 0.15  # N of a rotor that turns on the ground
@@ -227,7 +227,9 @@ class Pilot:
     def _shape(self, now: float, wanted: Array, dt: float) -> None:
         """The motion that the loops follow."""
         p = self.parameters
-        guided = self.mode == GUIDED and self.takeoff is None and now - self.setpoint_t <= SETPOINT_TIMEOUT
+        guided = (
+            self.mode == GUIDED and self.takeoff is None and now - self.setpoint_t <= self.parameters["GUID_TIMEOUT"]
+        )
         level = BRAKE_ACCEL if self.mode == BRAKE else 0.01 * p["WPNAV_ACCEL"]
         most = np.array([level, BRAKE_ACCEL if self.mode == BRAKE else 0.01 * p["WPNAV_ACCEL_Z"]])
         jerk = np.array([p["PSC_JERK_XY"], p["PSC_JERK_Z"]])
@@ -252,7 +254,7 @@ class Pilot:
         """Velocity [m/s ENU] and yaw rate [rad/s] that the mode asks for."""
         if self.mode == GUIDED and self.takeoff is not None:
             return self._rise(e), 0.0
-        if self.mode == GUIDED and now - self.setpoint_t <= SETPOINT_TIMEOUT:
+        if self.mode == GUIDED and now - self.setpoint_t <= self.parameters["GUID_TIMEOUT"]:
             self._hold = None
             return self.velocity, self.yaw_rate
         if self.mode == LAND:
