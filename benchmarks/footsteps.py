@@ -29,7 +29,7 @@ KINDS = ("free", "box", "terrace", "both")
 FAR = 3.0  # m
 
 
-def draw(kind: str, rng: np.random.Generator) -> tuple[list[Surface], tuple[float, float, float]]:
+def draw(kind: str, rng: np.random.Generator, highest: float) -> tuple[list[Surface], tuple[float, float, float]]:
     """Surfaces and a goal; the robot stands at the origin and looks along x."""
     surfaces = []
     if kind in ("box", "both"):
@@ -40,7 +40,7 @@ def draw(kind: str, rng: np.random.Generator) -> tuple[list[Surface], tuple[floa
             )
         )
     if kind in ("terrace", "both"):
-        height = float(rng.uniform(0.01, 0.03))
+        height = highest * float(rng.uniform(0.5, 1.0))
         surfaces.append(
             rectangle(float(rng.uniform(0.9, 1.8)), 0.0, float(rng.uniform(-0.05, 0.05)), (0.6, 4.0), height)
         )
@@ -57,7 +57,7 @@ def measure(kind: str, plans: int, seed: int, name: str) -> dict[str, float | st
     planner, rng = FootPlanner(legs), np.random.default_rng(seed)
     times, field, steps, none = [], [], [], 0
     for _ in range(plans):
-        surfaces, goal = draw(kind, rng)
+        surfaces, goal = draw(kind, rng, legs.step_height)
         began = time.thread_time()
         terrain = Terrain(np.array([-1.5, -2.5]), np.array([FAR + 1.5, 2.5]), surfaces, step_height=legs.step_height)
         try:

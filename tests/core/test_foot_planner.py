@@ -31,7 +31,7 @@ def legs() -> Legs:
         speed_max=0.3, speed_min=-0.15, acceleration_max=0.3, deceleration_max=0.3, yaw_rate_max=0.4,
         lateral_acceleration_max=0.3, clearance=0.1,
     )  # fmt: skip
-    return legs_of(load_walker("small").walker, limits, (0.16, 0.3), 0.28)
+    return replace(legs_of(load_walker("small").walker, limits, (0.16, 0.3), 0.28), step_height=0.03)
 
 
 def terrain(*surfaces: Surface, grid: GridMap | None = None) -> Terrain:

@@ -16,7 +16,7 @@ from giljabi.platform import load_platform
 from giljabi.walking.footsteps import Velocity
 from giljabi.walking.planned import steps_of
 from giljabi.walking.walker_file import load_walker
-from giljabi_sim.humanoid.body import World
+from giljabi_sim.humanoid.body import Ground, World
 from giljabi_sim.humanoid.walk import Walk
 
 BEGIN_S = 1.5
@@ -45,3 +45,26 @@ def test_it_walks_around_a_box_to_a_pose_step_by_step(goal: tuple[float, float, 
     (x, y, _), yaw, _ = walk.body.pose
     assert math.hypot(x - goal[0], y - goal[1]) < 0.1
     assert abs(math.remainder(yaw - goal[2], 2.0 * math.pi)) < 0.1
+
+
+def test_it_steps_onto_a_terrace_that_it_knows_of_and_down_again_soles_wholly_on_it() -> None:
+    file, goal, height = load_walker("small"), (1.4, 0.0, 0.0), 0.02
+    legs = legs_of(file.walker, load_platform("humanoid").model.limits, (0.16, 0.3), 0.28)
+    terrace = rectangle(0.75, 0.0, 0.0, (0.5, 4.0), height)
+    plan = FootPlanner(legs).plan(
+        (0.0, 0.0, 0.0), goal, Terrain(np.array([-1.0, -2.0]), np.array([3.0, 2.0]), (terrace,))
+    )
+    assert set(plan.feet[:, 2]) == {0.0, height}
+    steps = steps_of(plan, (0.0, 0.0, 0.0), legs.advance)
+    walk = Walk(file, World(ground=Ground(steps=((0.5, 1.0, height),))), 1)
+    highest = 0.0
+    while walk.body.now < 20.0 and not walk.fallen:
+        walk.tick(Velocity(steps=steps) if walk.body.now >= BEGIN_S else Velocity())
+        gait = walk.chain.gait
+        highest = max(highest, float(walk.body.pose[0][2]))
+        if gait is not None and walk.body.now > 3.0 and gait.stride is None and not gait.planned.leads:
+            break
+    assert not walk.fallen
+    (x, y, z), _, _ = walk.body.pose
+    assert math.hypot(x - goal[0], y - goal[1]) < 0.1
+    assert highest > z + 0.8 * height, "the body rises with the ground"

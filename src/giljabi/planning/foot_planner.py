@@ -24,6 +24,7 @@ TURNS = (-1.0, 0.0, 1.0)  # of the most that one step turns
 SIDEWAYS = 0.8  # of side_max
 GREED = 3.0  # weight of what is to come
 TURN_COST, SIDE_COST, BACK_COST, CLIMB_COST, PASS_COST = 0.2, 0.3, 0.4, 1.0, 0.5  # steps
+SWING = 2.1  # longest steps that a swinging foot goes at most
 PLACE, ANGLE = 0.03, 0.1  # m, rad: nodes nearer to each other count as the same one
 EDGE_STEP = 0.004  # m, how near to an edge of a surface a sole is brought
 EXPANSIONS = 2000  # nodes looked at, then there is no way
@@ -199,6 +200,7 @@ class _Search:
         fits &= over - np.minimum(feet[:, 2], node.other[2]) <= self._g.step_height + 1e-9
         rise = np.abs(feet[:, 2] - z) + np.abs(feet[:, 2] - node.other[2])
         fits &= (np.abs(ahead - node.advance) <= self._g.advance_change + 1e-9) | (rise > 1e-6)  # those take their time
+        fits &= np.hypot(feet[:, 0] - node.other[0], feet[:, 1] - node.other[1]) <= SWING * self._g.advance
         fits &= np.abs(feet[:, 3] - yaw - node.bend) <= self._g.turn + 1e-9
         middle = 0.5 * (feet[:, :2] + (x, y))
         heading = yaw + 0.5 * (feet[:, 3] - yaw)

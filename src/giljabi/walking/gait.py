@@ -12,7 +12,7 @@ from giljabi.walking.base_estimation import rotation_of
 from giljabi.walking.contact import Touch
 from giljabi.walking.footsteps import LEFT, RIGHT, SPEED_SLEW, Foothold, Footsteps, Velocity, turn, wrap
 from giljabi.walking.pendulum import Pendulum, Support
-from giljabi.walking.planned import Planned, Steps
+from giljabi.walking.planned import Planned, Steps, past_edge
 from giljabi.walking.stepping import LAST, StepAdjustment
 from giljabi.walking.swing import Swing
 from giljabi.walking.walker_file import Walker
@@ -31,6 +31,7 @@ GIVING = 1.9  # of the pendulum's omega: how fast a standing foot comes to be pl
 SLANT, SLANT_MOST = 0.01, 0.2  # rad that a foot lies off the level: so little is none, so much at most
 UPRIGHT = 0.02  # rad of tilt that a walk has by itself
 AHEAD = 4  # footholds planned
+STANDING = 4.0  # of what a planned step takes longer, on both feet before it
 SETTLE = 0.5  # s in which the plan forgets where a foot came down beside its target
 HEIGHT_SPEED = 0.06  # m/s at which the standing robot sinks and rises
 ALIGNED = 0.2  # of the longest step: so far one foot may be ahead of the other when the robot stops
@@ -250,7 +251,9 @@ class Gait:
                 return
         stance = self.soles[1 - s.side]
         if s.swing is None:
-            s.swing = Swing(self.soles[s.side], self.gait.lift, self._down)
+            start = self.soles[s.side]
+            past = 0.0 if s.plan is None else past_edge(start.z - s.nominal.z, self.gait.lift)
+            s.swing = Swing(start, self.gait.lift, self._down, past)
             self._touch = Touch(dt, self._down)
             s.end = self._after(s, s.nominal).divergent(self.pendulum.omega)
         left = s.duration - s.t
@@ -273,7 +276,7 @@ class Gait:
         if not self.planned.leads and self.command.still and abs(apart[0]) < ALIGNED * g.length_max:
             self.stride = None
         else:
-            self._begin(1 - s.side, g.step_time * g.double_support * self.planned.slow, s.number + 1)
+            self._begin(1 - s.side, self._standing(self.planned.slow), s.number + 1)
 
     def _ground(self, height: float, expected: float) -> float:
         """Height of the ground under a foot that feels it at a measured height [m]."""
@@ -330,7 +333,8 @@ class Gait:
         g = self.gait
         side, times, middle, yaw = s.side, [0.0], [self._pressed(1 - s.side)], [self.soles[1 - s.side].yaw]
         for foothold, slow in self._ahead(s, target):
-            times += [times[-1] + g.step_time * g.double_support * slow, times[-1] + g.step_time * slow]
+            standing = self._standing(slow)
+            times += [times[-1] + standing, times[-1] + standing + g.step_time * (1.0 - g.double_support) * slow]
             middle += [self._pressed(side, foothold)] * 2
             yaw += [yaw[-1] + wrap(foothold.yaw - yaw[-1])] * 2
             side = 1 - side
@@ -338,6 +342,10 @@ class Gait:
         middle.append((middle[-1] + middle[-3]) / 2)
         yaw.append(yaw[-1])
         return Support(np.array(times), np.array(middle), np.array(yaw))
+
+    def _standing(self, slow: float) -> float:
+        """s on both feet before a step; a slow one, up or down, needs more for its weight to come over."""
+        return self.gait.step_time * self.gait.double_support * (1.0 + STANDING * (slow - 1.0))
 
     def _ahead(self, s: Stride, target: Foothold) -> list[tuple[Foothold, float]]:
         """Where this stride ends and the footholds after it; how much longer each one stands than the gait says."""

@@ -12,6 +12,7 @@ from giljabi.walking.footsteps import Foothold, Footsteps, turn, wrap
 
 LONG = 1.35  # of the longest commanded step: a swing beyond that takes longer in proportion
 CLIMB = 12.0  # 1/m: share of a step's time that a metre up or down costs
+PAST = 0.25  # of the swing, for a step down by the lift
 FAR = 0.1  # m from where the plan's first step begins, beyond which the plan is another place's
 
 
@@ -22,6 +23,11 @@ class Steps:
     side: tuple[int, ...]
     feet: tuple[Foothold, ...]
     slow: tuple[float, ...]
+
+
+def past_edge(drop: float, lift: float) -> float:
+    """Share of a swing that a planned step down [m] gives the foot to come down past the edge; see Swing."""
+    return PAST * min(max(drop / lift, 0.0), 1.0)
 
 
 def steps_of(plan: FootPlan, pose: tuple[float, float, float], longest: float) -> Steps:

@@ -14,9 +14,13 @@ SETTLED = 0.06  # share of the swing at its end in which the foot only comes dow
 class Swing:
     """One swing; position and velocity go on without a jump when its target moves."""
 
-    def __init__(self, start: Foothold, lift: float, speed: float) -> None:
-        """lift: m above the higher ground; speed: m/s at which it meets the ground, or looks for it."""
+    def __init__(self, start: Foothold, lift: float, speed: float, past: float = 0.0) -> None:
+        """lift: m above the higher ground; speed: m/s at which it meets the ground, or looks for it.
+
+        past: share of the swing by which the foot is there earlier, to come down past an edge.
+        """
         self._lift, self._speed = lift, speed
+        self._settled, self._top = SETTLED + past, TOP + past / 2
         self.xy = start.xy.copy()
         self.velocity = np.zeros(2)
         self.acceleration = np.zeros(2)
@@ -33,19 +37,19 @@ class Swing:
 
     def step(self, dt: float, left: float, target: Foothold) -> None:
         """Moves on by dt; `left` seconds remain then until it stands on the target."""
-        moving = left - SETTLED * (left + dt) / max(1.0 - self._part, 1e-3)
+        moving = left - self._settled * (left + dt) / max(1.0 - self._part, 1e-3)
         if moving > 0.0:
             self._towards(dt, moving + dt, target.xy)
         else:
             self.xy, self.velocity, self.acceleration = target.xy.copy(), np.zeros(2), np.zeros(2)
         rate = (1.0 - self._part) / (left + dt)
-        if self._part < TOP:
+        if self._part < self._top:
             top = max(self._from, target.z) + self._lift
-            self._rise(dt, max((TOP - self._part) / rate, dt), top, 0.0)
+            self._rise(dt, max((self._top - self._part) / rate, dt), top, 0.0)
         else:
             self._rise(dt, left + dt, target.z, -self._speed)
         self._part = min(self._part + rate * dt, 1.0)
-        along = min(self._part / (1.0 - SETTLED), 1.0)
+        along = min(self._part / (1.0 - self._settled), 1.0)
         blend = along**3 * (10.0 - 15.0 * along + 6.0 * along**2)
         self.yaw = self._yaw_from + blend * wrap(target.yaw - self._yaw_from)
 

@@ -56,7 +56,7 @@ class Gait(Strict):
     weight_shift: float = Field(gt=0, description="s to bring the weight over one foot before the first step")
     margin: float = Field(ge=0, description="m the zero-moment point keeps from the sole's edge")
     feedback: float = Field(gt=0, description="1/s at which the plan follows the measured divergent component")
-    step_height: float = Field(default=0.03, ge=0, description="m up or down from one known surface to another")
+    step_height: float = Field(default=0.02, ge=0, description="m up or down from one known surface to another")
     edge_margin: float = Field(default=0.01, ge=0, description="m that a planned sole keeps from a surface's edge")
     zmp_inset: float = Field(
         default=0.0, description="m the zero-moment point's reference stands inwards of the sole's middle"
