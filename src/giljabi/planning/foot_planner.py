@@ -176,7 +176,7 @@ class _Search:
             node = self._nodes[number]
             if node.snapped == 2:
                 return self._way(number)
-            key = self._key(node.side, node.foot, node.snapped)
+            key = self._key(node)
             if key in done:
                 continue
             done.add(key)
@@ -184,10 +184,12 @@ class _Search:
             self._expand(number, node)
         return None
 
-    def _key(self, side: int, foot: Foot, snapped: int) -> tuple[int, ...]:
-        x, y, _, yaw = foot
+    def _key(self, node: _Node) -> tuple[int, ...]:
+        """Nodes with the same key count as one; where there are edges, how fast it goes is a difference."""
+        x, y, _, yaw = node.foot
+        pace = 0 if self._terrain.flat else round(node.advance / self._g.advance_change)
         turned = round(math.remainder(yaw, 2.0 * math.pi) / ANGLE)
-        return side, round(x / PLACE), round(y / PLACE), turned, snapped
+        return node.side, round(x / PLACE), round(y / PLACE), turned, node.snapped, pace
 
     def _expand(self, number: int, node: _Node) -> None:
         side = 1 - node.side
@@ -249,7 +251,7 @@ class _Search:
         return np.array([(ahead[k], beside, 0.0) for k in chosen]).reshape(-1, 3)
 
     def _push(self, node: _Node, to_come: float) -> None:
-        key = self._key(node.side, node.foot, node.snapped)
+        key = self._key(node)
         if node.cost >= self._best.get(key, math.inf):
             return
         self._best[key] = node.cost
