@@ -48,7 +48,7 @@ def test_it_walks_around_a_box_to_a_pose_step_by_step(goal: tuple[float, float, 
 
 
 def test_it_steps_onto_a_terrace_that_it_knows_of_and_down_again_soles_wholly_on_it() -> None:
-    file, goal, height = load_walker("small"), (1.4, 0.0, 0.0), 0.02
+    file, goal, height = load_walker("small"), (1.4, 0.0, 0.0), 0.015
     legs = legs_of(file.walker, load_platform("humanoid").model.limits, (0.16, 0.3), 0.28)
     terrace = rectangle(0.75, 0.0, 0.0, (0.5, 4.0), height)
     plan = FootPlanner(legs).plan(

@@ -62,6 +62,12 @@ def test_it_steps_around_a_box_that_it_knows_of_to_a_pose_and_into_one_that_it_d
     assert run_scenario(load_scenario("humanoid_obstacles", unknown)).report["outcome"] == "collision"
 
 
+def test_it_walks_onto_a_terrace_that_it_was_told_of_and_off_it() -> None:
+    report = run_scenario(load_scenario("humanoid_terrace")).report
+    assert report["outcome"] == "arrived"
+    assert all(a["held"] for a in report["asserts"])
+
+
 def test_every_servo_and_the_inertial_sensor_are_heard_every_turn() -> None:
     run = WalkerRun(*SHORT).until_armed()
     before = run.fast.ticks
