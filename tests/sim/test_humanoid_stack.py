@@ -68,6 +68,26 @@ def test_it_walks_onto_a_terrace_that_it_was_told_of_and_off_it() -> None:
     assert all(a["held"] for a in report["asserts"])
 
 
+@pytest.mark.parametrize("later", [0.0, 0.12])
+def test_a_loop_that_dies_while_it_walks_ends_at_rest_in_the_sitting_posture(later: float) -> None:
+    run = WalkerRun("asserts=[]", "world.pushes=[]").until_armed()
+    run.after(4.0 + later)
+    assert run.own.speed > 0.1
+    run.loop.simulation.world.faults.silent = lambda what: what == "controller"  # type: ignore[method-assign]
+    rates, before = [], dict(run.loop.stack.guard.output())
+    for _ in range(500):
+        run.after(0.01)
+        now = dict(run.loop.stack.guard.output())
+        rates.append(max(abs(now[n] - before[n]) for n in now) / 0.01)
+        before = now
+    assert run.state.mode == "minimum_risk"
+    actuators = run.loop.scenario.platform.model.actuators
+    assert all(before[n] == pytest.approx(a.safe.value, abs=1e-6) for n, a in actuators.items())
+    assert max(rates[10:]) <= 1.05 * max(a.safe.rate for a in actuators.values() if a.safe.rate is not None)
+    assert run.own.z < 0.7 * run.vehicle.height
+    assert max(abs(v) for n, v in run.own.feedback.items() if n.endswith("_rate")) < 0.2
+
+
 def test_every_servo_and_the_inertial_sensor_are_heard_every_turn() -> None:
     run = WalkerRun(*SHORT).until_armed()
     before = run.fast.ticks
