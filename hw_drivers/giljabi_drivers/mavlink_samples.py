@@ -115,16 +115,16 @@ class Telemetry:
         norm = float(np.linalg.norm(q))
         if not 0.9 < norm < 1.1:
             raise ValueError("no rotation")
-        rates = R_FLU_FRD @ np.array([m.rollspeed, m.pitchspeed, m.yawspeed])
-        self._attitude = (self.stamp(heard.t, m.time_boot_ms * 1e-3), q / norm, _finite(rates))
+        rates = R_FLU_FRD @ _finite(np.array([m.rollspeed, m.pitchspeed, m.yawspeed]))
+        self._attitude = (self.stamp(heard.t, m.time_boot_ms * 1e-3), q / norm, rates)
 
     def _local_position(self, heard: Heard) -> Sample | None:
         m = heard.message
         t = self.stamp(heard.t, m.time_boot_ms * 1e-3)
         if self._attitude is None or abs(t - self._attitude[0]) > ATTITUDE_MAX_AGE:
             return None
-        position = _finite(R_ENU_NED @ np.array([m.x, m.y, m.z]))
-        velocity = _finite(R_ENU_NED @ np.array([m.vx, m.vy, m.vz]))
+        position = R_ENU_NED @ _finite(np.array([m.x, m.y, m.z]))
+        velocity = R_ENU_NED @ _finite(np.array([m.vx, m.vy, m.vz]))
         _, q, rates = self._attitude
         n = self.noise
         name = self.names("odometry", "autopilot")
@@ -170,7 +170,7 @@ class Telemetry:
         if any(heard.t - t < IMU_ALIVE for r, t in self._imu.items() if r > rank):
             return None
         t = self.stamp(heard.t, seconds)
-        return Imu(t, _finite(R_FLU_FRD @ gyro), _finite(R_FLU_FRD @ accel), self.names("imu", "imu"))
+        return Imu(t, R_FLU_FRD @ _finite(gyro), R_FLU_FRD @ _finite(accel), self.names("imu", "imu"))
 
     def _highres(self, heard: Heard) -> Sample | None:
         m = heard.message

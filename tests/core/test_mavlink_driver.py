@@ -61,6 +61,18 @@ def test_an_estimate_comes_in_enu_and_flu(driver: MavlinkDriver) -> None:
     assert nose[2] > 0.08  # up
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_numbers_that_are_none_are_refused_without_a_word_on_the_terminal(driver: MavlinkDriver, bad: float) -> None:
+    a = Autopilot()
+    for m in (
+        dialect.MAVLink_attitude_message(1000, 0.0, 0.1, 0.2, 0.1, bad, bad),
+        dialect.MAVLink_highres_imu_message(1000, 0, 0, 9.8, bad, bad, 0, 0, 0, 0, 0, 0, 0, 0, 63),
+    ):
+        assert feed(driver, T0, a.bytes(m)).samples == ()
+    assert driver.stats.rejected == {"bad_field": 2}
+
+
 def test_sensors(driver: MavlinkDriver) -> None:
     a = Autopilot()
     gps = dialect.MAVLink_gps_raw_int_message(
