@@ -99,9 +99,18 @@ def test_an_unplugged_link_lets_the_autopilot_come_home_by_itself() -> None:
 
 
 def test_wind_beyond_the_forecast_is_flown_with_no_great_tilt() -> None:
-    report, trace = fly("drone_square", "world.wind.speed=9", "world.wind.gust=2", "asserts=[]")
+    report, trace = fly("drone_square", "world.wind.speed=6", "world.wind.gust=2", "asserts=[]")
     assert report["outcome"] == "arrived"
     assert max(r["tilt"] for r in trace.rows) < math.radians(40)
+
+
+def test_wind_that_leaves_no_sure_way_home_brings_it_home_at_once() -> None:
+    report, trace = fly("drone_square", "world.wind.speed=9", "world.wind.gust=2", "asserts=[]")
+    assert report["outcome"] == "stopped"  # the route was not flown to its end
+    assert max(r["tilt"] for r in trace.rows) < math.radians(40)
+    last = trace.rows[-1]
+    assert math.hypot(last["x"], last["y"]) < 2.0
+    assert not last["armed"]
 
 
 def test_a_controller_that_runs_away_is_held_inside_the_fence_and_the_flight_goes_on() -> None:
