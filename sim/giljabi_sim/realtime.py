@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from giljabi.arguments import Parser
 from giljabi.children import ask_realtime
@@ -30,6 +30,9 @@ from giljabi_sim.scenario import load_scenario
 from giljabi_sim.simulation import Simulation
 from giljabi_sim.stack_words import StackWords
 from giljabi_sim.wires import Line, open_lines, plug_lines
+
+if TYPE_CHECKING:
+    from giljabi_sim.humanoid.poses import PoseLog
 
 RATE_HZ = 100.0
 PRIORITY = 30  # of SCHED_FIFO, where a bus is answered: below the stack's fast loop
@@ -57,9 +60,10 @@ def device_urls(platform: Platform, run_dir: Path) -> dict[str, str]:
 class RealTime:
     """Simulation, lines and files; one call of `step` is one tick."""
 
-    def __init__(self, simulation: Simulation, run_dir: Path, truth: Path | None) -> None:
-        """Opens every line; raises BadInputError when the folder cannot be written."""
+    def __init__(self, simulation: Simulation, run_dir: Path, truth: Path | None, poses: Path | None = None) -> None:
+        """Opens every line; raises BadInputError when the folder cannot be written, or `poses` asked of no walker."""
         self.simulation = simulation
+        self._poses = _pose_log(poses, simulation) if poses is not None else None
         self._dir = run_dir
         _write(run_dir / "mission.json", simulation.mission())
         self.lines: dict[str, Line] = open_lines(simulation.scenario.platform, simulation.peers, run_dir)
@@ -86,6 +90,8 @@ class RealTime:
         for name, chunks in received.items():
             self._carried[name]["bytes_out"] += sum(len(c.data) for c in chunks)
         sent = self.simulation.step(now, received)
+        if self._poses is not None:
+            self._poses.take()
         plug_lines(self.lines, self.simulation.unplugged, self._gone)
         for name, chunks in sent.items():
             if self.lines[name].write(chunks):
@@ -161,8 +167,15 @@ class RealTime:
             line.close()
         for path in (self._dir / STALLS, *self._words.values()):
             path.unlink(missing_ok=True)
-        if self._truth is not None:
-            self._truth.close()
+        for log in (self._truth, self._poses):
+            if log is not None:
+                log.close()
+
+
+def _pose_log(path: Path, simulation: Simulation) -> PoseLog:
+    from giljabi_sim.humanoid.poses import PoseLog  # MuJoCo is there for walkers only
+
+    return PoseLog(path, simulation)
 
 
 def _write(path: Path, data: Mapping[str, Any] | Sequence[str]) -> None:
@@ -200,6 +213,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--fault", action="append", default=[], metavar="F", help=f"another fault, e.g. '{EXAMPLE}'")
     parser.add_argument("--run-dir", required=True, type=Path, metavar="DIR", help="for links, device URLs and outcome")
     parser.add_argument("--truth", type=Path, metavar="F", help="write the ground truth as JSON lines")
+    parser.add_argument("--poses", type=Path, metavar="F", help="write a walker's poses, to film them afterwards")
     return parser.parse_args(argv)
 
 
@@ -220,7 +234,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         scenario = load_scenario(
             args.scenario, overrides, args.track, args.seed, args.platform, faults=args.fault, mission=given
         )
-        shell = RealTime(Simulation(scenario), args.run_dir, args.truth)
+        shell = RealTime(Simulation(scenario), args.run_dir, args.truth, args.poses)
     except GiljabiError as e:
         print(str(e).replace("\n", " "), file=sys.stderr)
         return 2 if isinstance(e, BadInputError) else 1

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -34,6 +35,7 @@ FAST_FAILURES = 5  # a child that ends that often in a row ends the run
 RUNNING = "running"
 GOOD = ("arrived",)
 PAGE_PORT = 8642
+POSES = "poses.bin"  # of a walker, in the run's directory
 
 # --- arguments ------------------------------------------------------------------------------------
 
@@ -56,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="give up after S seconds (--until-done: when the scenario ends)",
     )
     add("--no-page", action="store_true", help="without the page")
+    add("--video", metavar="F.mp4", help="a film of a simulated walker, rendered when the run is over")
     add("--json", metavar="F", help="write the result as JSON; - is standard output")
 
 
@@ -75,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     plan = read_plan(mission) if mission is not None else None
     if mission is not None and track is not None:
         raise BadInputError("--mission and --track are given; one of them is expected")
+    film = _film_path(args.video, platform, args.hardware) if args.video else None
     timeout = _timeout(args, scenario, track, mission)
     with_page = not args.no_page and find_spec("giljabi.ros.page") is not None
     out = sys.stderr if args.json == "-" else sys.stdout
@@ -88,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
         mission=mission,
         devices=devices,
         page_port=PAGE_PORT,
+        simulator=("--poses", str(where.path / POSES)) if film is not None else (),
     )
     if args.hardware and plan is not None:
         spec.mission_file.write_text(json.dumps({"plan": plain(plan)}), encoding="utf-8")
@@ -101,6 +106,8 @@ def run(args: argparse.Namespace) -> int:
     stage = Stage(spec, where, platform.name, bool(args.until_done), timeout, out)
     try:
         code = stage.play(processes(spec.simulated, with_page, fast_loop=platform.model.fast_loop is not None))
+        if film is not None:
+            stage.film(film)
     finally:
         where.close()
     if args.json:
@@ -136,6 +143,17 @@ def check_devices(pairs: list[str], platform: Platform) -> dict[str, str]:
         parse_url(url)
         devices[name] = url
     return devices
+
+
+def _film_path(target: str, platform: Platform, hardware: bool) -> Path:
+    """What --video names, with all that filming takes; raises BadInputError before anything has started."""
+    if hardware or platform.model.robot is None:
+        what = "--hardware" if hardware else f"'{platform.name}'"
+        raise BadInputError(f"--video does not go with {what}; a simulated walker is expected")
+    from giljabi_sim.humanoid.video import check_video, choose_backend
+
+    choose_backend()
+    return check_video(target)
 
 
 def _file(option: str, name: str) -> Path:
@@ -256,6 +274,15 @@ class Stage:
         if left:
             self._say(f"could not end: {', '.join(left)}")
         return self._code
+
+    def film(self, path: Path) -> None:
+        """Renders what the simulated walker did, in a process where MuJoCo has been told how."""
+        self._say("rendering the film")
+        spec = self.spec
+        files = [spec.run_dir / POSES, path, spec.scenario, spec.platform_file]
+        argv = [sys.executable, "-m", "giljabi_sim.humanoid.video", *map(str, files)]
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        self._say((done.stdout.strip().splitlines() or ["no film"])[-1])
 
     def result(self) -> dict[str, Any]:
         """What --json writes: the simulator's figures, the outcome of the whole stack, phases and times."""

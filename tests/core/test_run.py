@@ -43,6 +43,8 @@ def own_dirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["ship", "--timeout", "0"], "above 0 is expected"),
         (["ship", "--timeout", "nan"], "above 0 is expected"),
         (["ship", "--hardware", "--track", "setup.py"], "--track goes with a simulated run"),
+        (["ship", "--video", "ship.mp4"], "--video does not go with 'ship'; a simulated walker is expected"),
+        (["ship", "--hardware", "--video", "ship.mp4"], "--video does not go with --hardware"),
         ([], "required: P"),
     ],
 )
@@ -246,8 +248,7 @@ def test_the_result_holds_finite_numbers_and_the_simulators_figures(spec: RunSpe
 def test_arguments_have_their_contract() -> None:
     parser = argparse.ArgumentParser()
     run.add_arguments(parser)
-    words = (
-        "ship --scenario F --track T --hardware --device a=b --device c=d --until-done --timeout 3 --no-page --json -"
-    )
+    words = "ship --scenario F --track T --hardware --device a=b --device c=d --until-done --timeout 3 --no-page"
+    words += " --video V --json -"
     args = parser.parse_args(words.split())
-    assert (args.device, args.timeout, args.json, args.no_page) == (["a=b", "c=d"], 3.0, "-", True)
+    assert (args.device, args.timeout, args.json, args.video, args.no_page) == (["a=b", "c=d"], 3.0, "-", "V", True)

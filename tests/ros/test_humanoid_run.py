@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed: pip install 'giljabi[ros]'")
 pytest.importorskip("mujoco", reason="dynamics of walkers: pip install 'giljabi[humanoid]'")
 sys.path.insert(0, str(Path(__file__).parent))
+import numpy as np
 from command import Command
 from harness import call, graph, wait
 
@@ -33,6 +35,27 @@ def test_it_walks_its_route_in_real_time(tmp_path: Path, started: list[Command])
     assert result["outcome"] == "arrived"
     assert all(a["held"] is not False for a in result["asserts"])
     assert result["wires"]["servos"]["device_accepted"] > 5000
+    assert c.left() == []
+
+
+def test_what_it_did_is_filmed_when_the_run_is_over_also_by_ctrl_c(tmp_path: Path, started: list[Command]) -> None:
+    av = pytest.importorskip("av", reason="films: pip install 'giljabi[humanoid]'")
+    film = tmp_path / "walk.mp4"
+    c = Command(tmp_path, "humanoid", "--no-page", "--video", str(film))
+    started.append(c)
+    wait("it walks, or nothing renders here", lambda: "under way" in c.said() or c.process.poll() is not None, 60.0)
+    if "nothing renders without a screen" in c.said():
+        pytest.skip(c.said().strip())
+    time.sleep(2.0)
+    c.process.send_signal(signal.SIGINT)
+    assert c.process.wait(120.0) == 130, c.said()
+    assert f"film: {film}, " in c.said()
+    with av.open(str(film)) as container:
+        frames = [f.to_ndarray(format="rgb24").astype(int) for f in container.decode(video=0)]
+    assert len(frames) > 50  # 25 a second, and 2 s were walked
+    shell = [(f[..., 2] > 60) & (f[..., 2] > 1.8 * f[..., 0]) for f in (frames[0], frames[-1])]  # pelvis, chest, head
+    assert all(1000 < s.sum() < 60000 for s in shell)
+    assert np.abs(frames[0] - frames[-1]).mean() > 1.0  # it moved
     assert c.left() == []
 
 

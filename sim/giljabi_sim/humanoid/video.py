@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from giljabi.types import BadInputError
+import numpy as np
+
+from giljabi.types import Array, BadInputError, GiljabiError
 
 if TYPE_CHECKING:
     from giljabi.stack import Stack
+    from giljabi_sim.humanoid.vehicle import WalkerVehicle
     from giljabi_sim.peers.contract import Chunk
     from giljabi_sim.simulation import Simulation
 
@@ -60,20 +64,15 @@ def check_video(target: str) -> Path:
     return path
 
 
-class VideoRecorder:
-    """`lockstep.Recorder`: a frame every 1/25 s; the camera goes along with the robot."""
+class Film:
+    """A file of pictures of a walker, 25 a second; the camera goes along with it."""
 
-    def __init__(self, path: Path, simulation: Simulation) -> None:
-        """Raises BadInputError when it is no walker, or the file cannot be written."""
+    def __init__(self, path: Path, vehicle: WalkerVehicle) -> None:
+        """Raises BadInputError when the file cannot be written."""
         import av
         import mujoco
 
-        from giljabi_sim.humanoid.vehicle import WalkerVehicle
-
-        vehicle = simulation.world.vehicle
-        if not isinstance(vehicle, WalkerVehicle):
-            raise BadInputError("--video: only walkers are rendered; a scenario of one is expected")
-        self.frames = 0
+        self.pictures = 0
         self._model = vehicle.look()
         self._model.vis.global_.offwidth, self._model.vis.global_.offheight = WIDTH, HEIGHT
         self._data = mujoco.MjData(self._model)
@@ -92,19 +91,12 @@ class VideoRecorder:
         self._stream.width, self._stream.height, self._stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         self._frame = av.VideoFrame
 
-    def wire(self, now: float, device: str, outward: bool, chunk: Chunk) -> None:
-        """Bytes cannot be seen."""
-
-    def tick(self, now: float, simulation: Simulation, stack: Stack) -> None:
-        """Takes a picture when one is due."""
-        if now < self.frames / RATE_HZ - 1e-9:
-            return
-        self.frames += 1
-        vehicle: Any = simulation.world.vehicle
-        self._data.qpos[:] = vehicle.data.qpos
+    def add(self, x: float, y: float, qpos: Array) -> None:
+        """One picture. x, y [m, map]: where it is; qpos: joint positions as MuJoCo has them."""
+        self.pictures += 1
+        self._data.qpos[:] = qpos
         self._forward(self._model, self._data)
-        own = simulation.world.own
-        for i, value in enumerate((own.x, own.y)):
+        for i, value in enumerate((x, y)):
             self._target[i] += 0.15 * (value - self._target[i])  # the sway of each step stays in the picture
         self._camera.lookat[:] = self._target
         self._renderer.update_scene(self._data, self._camera)
@@ -118,3 +110,66 @@ class VideoRecorder:
             self._file.mux(packet)
         self._file.close()
         self._renderer.close()
+
+
+class VideoRecorder:
+    """`lockstep.Recorder`: a picture every 1/25 s."""
+
+    def __init__(self, path: Path, simulation: Simulation) -> None:
+        """Raises BadInputError when it is no walker, or the file cannot be written."""
+        from giljabi_sim.humanoid.poses import walker_of
+
+        self._vehicle = walker_of(simulation)
+        self._film = Film(path, self._vehicle)
+
+    def wire(self, now: float, device: str, outward: bool, chunk: Chunk) -> None:
+        """Bytes cannot be seen."""
+
+    def tick(self, now: float, simulation: Simulation, stack: Stack) -> None:
+        """Takes a picture when one is due."""
+        if now >= self._film.pictures / RATE_HZ - 1e-9:
+            own = simulation.world.own
+            self._film.add(own.x, own.y, self._vehicle.data.qpos)
+
+    def close(self) -> None:
+        """Ends the film."""
+        self._film.close()
+
+
+def film_poses(poses: Path, path: Path, simulation: Simulation) -> int:
+    """Films what a `PoseLog` wrote, in simulated time; returns the number of pictures. An interrupt ends it early."""
+    from giljabi_sim.humanoid.poses import read_poses, walker_of
+
+    vehicle = walker_of(simulation)
+    rows = read_poses(poses, len(vehicle.data.qpos))
+    if not len(rows):
+        return 0
+    film = Film(path, vehicle)
+    try:
+        times = np.arange(rows[0, 0], rows[-1, 0] + 0.5 / RATE_HZ, 1.0 / RATE_HZ)
+        for row in rows[np.searchsorted(rows[:, 0], times + 1e-9, side="right") - 1]:
+            film.add(row[1], row[2], row[3:])
+    finally:
+        film.close()
+    return film.pictures
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`python -m giljabi_sim.humanoid.video POSES FILM SCENARIO PLATFORM`: for `giljabi run --video`."""
+    from giljabi_sim.scenario import load_scenario
+    from giljabi_sim.simulation import Simulation
+
+    poses, film, scenario, platform = sys.argv[1:] if argv is None else argv
+    try:
+        pictures = film_poses(Path(poses), Path(film), Simulation(load_scenario(scenario, platform=platform)))
+    except KeyboardInterrupt:
+        return 130
+    except GiljabiError as e:
+        print(e, file=sys.stderr)
+        return 2
+    print(f"film: {film}, {pictures} pictures" if pictures else "no film: nothing was simulated")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
