@@ -13,6 +13,7 @@ TILT_GAIN = 0.5  # 1/s, how fast the accelerometer's up corrects the gyro's
 TILT_BAND = 3.0  # m/s^2 off 1 g at which the accelerometer is not believed at all
 VELOCITY_GAIN = 25.0  # 1/s, how fast the legs' velocity corrects the accelerometer's
 GRAVITY = 9.81
+NEAREST = 1.5 * np.eye(3)  # of the iteration to the nearest rotation
 
 
 class BaseEstimator:
@@ -97,7 +98,7 @@ class BaseEstimator:
         self.rotation = self.rotation @ rotation_of((rate + correction) * dt)
         # one step of the iteration to the nearest rotation keeps it one
         r = self.rotation
-        self.rotation = r @ (1.5 * np.eye(3) - 0.5 * (r.T @ r))
+        self.rotation = r @ (NEAREST - 0.5 * (r.T @ r))
 
     def _place(self, q: Array, position: Array) -> None:
         self.kinematics.set(position, quaternion_of(self.rotation), q)

@@ -54,7 +54,8 @@ class Velocity:
 def turn(v: Array, yaw: float) -> Array:
     """A vector (2,) turned by yaw."""
     c, s = math.cos(yaw), math.sin(yaw)
-    return np.array([c * v[0] - s * v[1], s * v[0] + c * v[1]])
+    x, y = v.tolist()
+    return np.array([c * x - s * y, s * x + c * y])
 
 
 def outward(side: int) -> float:

@@ -101,9 +101,9 @@ class Pendulum:
         self._reference[:, 4:6] = middle
         c, s = np.cos(yaw), np.sin(yaw)
         edges, along, across = self._parameters, self._reach[0], self._reach[1] + support.wider
-        for i, (nx, ny, reach) in enumerate(((c, s, along), (-c, -s, along), (-s, c, across), (s, -c, across))):
-            edges[:, i, 0], edges[:, i, 1] = nx, ny
-            edges[:, i, 2] = nx * middle[:, 0] + ny * middle[:, 1] + reach
+        nx, ny = np.array([c, -c, -s, s]).T, np.array([s, -s, c, -c]).T
+        edges[:, :4, 0], edges[:, :4, 1] = nx, ny
+        edges[:, :4, 2] = nx * middle[:, :1] + ny * middle[:, 1:] + (along, along, across, across)
         self._ocp.set_reference(self._reference)
         self._ocp.set_parameters(edges.reshape(STAGES + 1, -1))
         result = self._ocp.feedback(np.concatenate([self.com, self.velocity, self.zmp]))

@@ -51,14 +51,10 @@ class StepAdjustment:
         zmp: (2,) middle of the standing sole; measured: (2,) divergent component now; end: (2,) the one at touchdown
         that belongs to `nominal`; foot: (2,) m, where it is now; least: s that it needs to come down.
         """
-        place, base, arm, at = (
-            stance.seen(nominal.xy),
-            stance.seen(zmp + stance.xy - end),
-            turn(measured - zmp, -stance.yaw),
-            stance.seen(foot),
-        )
+        (px, py), (ax, ay) = stance.seen(nominal.xy).tolist(), stance.seen(foot).tolist()
+        base, arm = stance.seen(zmp + stance.xy - end).tolist(), turn(measured - zmp, -stance.yaw).tolist()
         least = max(least, LAST)
-        best, foothold, when = math.inf, place, left
+        best, foothold, when = math.inf, (px, py), left
         for change in CHANGES:
             time = left + change
             if time < least:
@@ -66,17 +62,18 @@ class StepAdjustment:
                     continue
                 time = least
             growth = math.exp(self._omega * time)
-            off = [self._unheld(base[i] + arm[i] * growth, growth, i) for i in (0, 1)]
-            x, y = self._steps.reach_xy(place[0] + off[0], place[1] + off[1], side)
-            way, far = self._speed * (time - LANDING), math.hypot(x - at[0], y - at[1])
+            dx = self._unheld(base[0] + arm[0] * growth, growth, 0)
+            dy = self._unheld(base[1] + arm[1] * growth, growth, 1)
+            x, y = self._steps.reach_xy(px + dx, py + dy, side)
+            way, far = self._speed * (time - LANDING), math.hypot(x - ax, y - ay)
             if far > way:
-                x, y = at[0] + (x - at[0]) * way / far, at[1] + (y - at[1]) * way / far
-            shift = (x - place[0]) ** 2 + (y - place[1]) ** 2
-            unmet = (off[0] - x + place[0]) ** 2 + (off[1] - y + place[1]) ** 2
+                x, y = ax + (x - ax) * way / far, ay + (y - ay) * way / far
+            sx, sy, ux, uy = x - px, y - py, dx - x + px, dy - y + py
+            shift, unmet = sx * sx + sy * sy, ux * ux + uy * uy
             cost = unmet + TIME_WEIGHT * (time - left) ** 2 + SHIFT_WEIGHT * shift
             if cost < best:
-                best, foothold, when = cost, np.array([x, y]), time
-        return Foothold(stance.at(foothold), nominal.yaw, nominal.z), when
+                best, foothold, when = cost, (x, y), time
+        return Foothold(stance.at(np.array(foothold)), nominal.yaw, nominal.z), when
 
     def _unheld(self, off: float, growth: float, axis: int) -> float:
         """What is left of an error at touchdown when the zero-moment point has done its part."""
