@@ -256,7 +256,7 @@ def test_mistakes_in_model_parameters_are_told_with_their_line(tmp_path: object,
     for old, new, word in (
         ("    mass: 1500.0", "    mas: 1500.0", "unknown key 'mas'"),
         ("    mass: 1500.0", "    mass: -1.0", "'mass' is -1.0"),
-        ("  kind: bicycle", "  kind: tricycle", "no model is called 'tricycle'; known are bicycle, vessel_rudder"),
+        ("  kind: bicycle", "  kind: tricycle", "'tricycle'; known are bicycle, vessel_heading, vessel_rudder"),
         ("    unit: rad\n", "    unit: m\n", "rad is expected"),
     ):
         assert old in content
