@@ -199,6 +199,14 @@ void bind(py::module_& m) {
         "the largest\n"
         "error before the last step.")
       .def(
+          "fix",
+          [](Body& b, const py::array_t<bool, py::array::c_style | py::array::forcecast>& hinges) {
+            expect(hinges.size() == b.tree.hinges(), "hinges of shape (hinges,) are expected");
+            b.fix(Eigen::Map<const Eigen::Array<bool, Eigen::Dynamic, 1>>(hinges.data(), hinges.size()));
+          },
+          py::arg("hinges"),
+          "Hinges (n,) bool that stay where they are in every solve; the others do their part.")
+      .def(
           "torque",
           [](Body& b, double share_left) -> Vector {
             b.torque(share_left, b.torques);

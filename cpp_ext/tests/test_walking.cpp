@@ -71,6 +71,30 @@ TEST_CASE("jacobians are the derivatives of places") {
   }
 }
 
+TEST_CASE("a hinge that is fixed stays, and the others reach the target without it") {
+  WholeBody body = biped();
+  Targets t;
+  t.com = body.tree.com() + Vec3(0.0, 0.0, -0.01);
+  t.feet = {body.sole(0), body.sole(1)};
+  t.foot_rotation = {body.tree.rotation(3), body.tree.rotation(6)};
+  const Eigen::VectorXd posture = Eigen::VectorXd::Zero(6);
+  Eigen::Array<bool, Eigen::Dynamic, 1> fixed = Eigen::Array<bool, Eigen::Dynamic, 1>::Constant(6, false);
+  WholeBody free = body;
+  for (int i = 0; i < 30; ++i) free.solve(t, posture, 1);
+  fixed[1] = true;
+  body.fix(fixed);
+  const double before = body.tree.q[8];
+  double error = 0.0;
+  for (int i = 0; i < 30; ++i) error = body.solve(t, posture, 1);
+  CHECK(body.tree.q[8] == before);
+  CHECK(std::abs(free.tree.q[8] - before) > 1e-3);  // it would have moved
+  CHECK(error < 0.1);
+  fixed[1] = false;
+  body.fix(fixed);
+  body.solve(t, posture, 1);
+  CHECK(body.tree.q[8] != before);
+}
+
 TEST_CASE("joints stop at their limits, and a tick allocates nothing") {
   WholeBody body = biped();
   Targets t;

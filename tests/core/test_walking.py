@@ -426,21 +426,24 @@ def test_measurements_that_are_not_finite_are_counted_and_never_passed_on() -> N
     assert chain.rejected == 1 + 66
 
 
-def test_a_servo_that_does_not_answer_is_where_the_plan_has_it_and_after_a_while_where_it_said() -> None:
+@pytest.mark.parametrize("joint", ["left_knee", "left_ankle_pitch"])
+def test_a_servo_that_does_not_answer_is_where_the_plan_has_it_and_then_the_plan_holds_it(joint: str) -> None:
     chain, up = Chain(SMALL), np.array([0.0, 0.0, 9.81])
     heard, all_heard = np.ones(20, dtype=bool), np.ones(20, dtype=bool)
-    knee = chain.joint_names.index("left_knee")
-    heard[knee] = False
-    k = chain.body.kinematics
+    silent, k = chain.joint_names.index(joint), chain.body.kinematics
+    heard[silent] = False
     for _ in range(300):
         chain.step(Senses(np.zeros(3), up, k.q if chain.gait else chain.start_joints, all_heard), Velocity(0.2))
-    stale, moved = k.q.copy(), 0.0
+    stale, goal, planned = k.q.copy(), float(k.q[silent]), [float(k.q[silent])]
     for tick in range(40):
-        true, before = k.q.copy(), k.q[knee]
-        senses = Senses(np.zeros(3), up, np.where(heard, true, stale), heard)
-        chain.step(senses, Velocity(0.2))
-        taken = chain.estimator.kinematics.q
+        true, before = k.q.copy(), float(k.q[silent])
+        chain.step(Senses(np.zeros(3), up, np.where(heard, true, stale), heard), Velocity(0.2))
+        taken, held = chain.estimator.kinematics.q, joint == "left_knee" and tick >= 12
         assert taken[heard] == pytest.approx(true[heard])
-        assert taken[knee] == pytest.approx(before if tick < 25 else stale[knee], abs=1e-6)
-        moved = max(moved, abs(float(before - stale[knee])))
-    assert moved > 0.05
+        assert taken[silent] == pytest.approx(goal if held else before, abs=1e-6)
+        assert not held or k.q[silent] == goal
+        planned.append(float(k.q[silent]))
+    assert max(planned[:13]) - min(planned[:13]) > 0.005 or joint != "left_knee"
+    now = k.q.copy()
+    chain.step(Senses(np.zeros(3), up, now, all_heard), Velocity(0.2))
+    assert abs(k.q[silent] - now[silent]) > 1e-6  # heard again, it moves with the plan

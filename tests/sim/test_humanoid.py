@@ -52,6 +52,14 @@ def test_it_goes_over_a_board_of_one_centimetre(seed: int) -> None:
     assert row.x_m > 1.6
 
 
+@pytest.mark.parametrize(("joint", "seed"), [("left_hip_pitch", 3), ("left_hip_roll", 4)])
+def test_it_walks_on_while_a_servo_of_a_leg_is_silent(joint: str, seed: int) -> None:
+    number = list(SMALL.walker.joints).index(joint)
+    since = np.random.default_rng([number, seed]).uniform(4.0, 4.5)
+    walk = Walk(SMALL, World(servos=ServoFaults(silent=(number, since, since + 0.2))), seed)
+    assert not walk.run(straight(0.28), since + 3.5).fell
+
+
 def test_a_robot_of_thirty_kilograms_walks_by_its_file_alone() -> None:
     row = Walk(load_walker("large"), World(), 0).run(straight(0.4), 9.0)
     assert not row.fell

@@ -80,6 +80,10 @@ class Body:
         Newton steps towards com (3,), soles (2, 3) and (2, 3, 3), torso (3, 3), moving with rates (2, 18); the largest
         error before the last step.
         """
+    def fix(self, hinges: _Like) -> None:
+        """
+        Hinges (n,) bool that stay where they are in every solve; the others do their part.
+        """
     def torque(self, share_left: typing.SupportsFloat | typing.SupportsIndex) -> _Array:
         """
         Torques (n,) that make `rates` on the ground, with that share of the weight on the left foot.

@@ -17,7 +17,7 @@ from giljabi.walking.walker_file import WalkerFile
 from giljabi.walking.wholebody import Targets, WholeBody, yaw_rotation
 
 SETTLE_S = 1.0  # s that the first posture is held
-GAP = 25  # ticks without an answer in which a servo is taken to do what is planned
+GAP = 12  # ticks without an answer in which a servo is taken to do what is planned
 REST_S = 1.4  # s after which it may walk
 
 
@@ -61,6 +61,8 @@ class Chain:
         n = len(self.start_joints)
         self._joints, self._moved = self.start_joints.copy(), np.zeros(n)  # rad, as last taken; of the last tick's plan
         self._gaps = np.zeros(n, dtype=np.int64)  # ticks since each servo answered
+        self._holds = k.movers
+        self._goal, self._deaf = self.start_joints.copy(), False  # rad, of the last goals that servos heard
 
     def _crouch(self, k: Kinematics) -> Array:
         """Joints that stand at the gait's height, feet side by side."""
@@ -144,11 +146,20 @@ class Chain:
         return self._senses
 
     def _whole(self, senses: Senses) -> Senses:
-        """With servos that did not answer where the plan moves them, for `GAP` ticks; then where they said last."""
+        """With servos that did not answer where the plan moves them; after `GAP` ticks where the last goal was.
+
+        Then the plan holds them there as well, and the leg's other joints do their part. Ankles stay with the plan: to
+        hold one would turn the body for the sake of the sole's angle, which the ground gives anyway.
+        """
         if senses.heard is None:
             return senses
         self._gaps = np.where(senses.heard, 0, self._gaps + 1)
-        planned = np.where(self._gaps > GAP, senses.joints, self._joints + self._moved)
+        self._goal = np.where(self._gaps > 1, self._goal, self.body.kinematics.q)
+        deaf = (self._gaps > GAP) & self._holds
+        if deaf.any() or self._deaf:
+            self._deaf = bool(deaf.any())
+            self.body.fix(deaf, self._goal)
+        planned = np.where(deaf, self._goal, self._joints + self._moved)
         self._joints = np.where(senses.heard, senses.joints, planned)
         return replace(senses, joints=self._joints)
 

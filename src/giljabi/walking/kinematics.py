@@ -6,10 +6,13 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from giljabi._core.walking import Body
 from giljabi.types import Array
 from giljabi.walking.walker_file import Foot, WalkerFile
+
+ANKLE = 0.3  # of the hip's distance from the sole: joints nearer to it turn the sole rather than move it
 
 
 class Sole:
@@ -57,6 +60,7 @@ class Kinematics:
         self.nominal = np.array(list(w.joints.values()))
         mujoco.mj_kinematics(self.model, self.data)
         self.legs = [np.flatnonzero(np.isin(self.dof, self._chain(s.body))) for s in self.soles]
+        self.movers = self._movers()  # (n,) bool
         self.core, self._numbers = self._made()
         self.R_base_imu = self.data.xmat[self.base].reshape(3, 3).T @ self.data.site_xmat[self.imu].reshape(3, 3)
         self._places = slice(7, None) if self._in_order else 7 + self._hinges
@@ -98,6 +102,15 @@ class Kinematics:
             Body(parents, links, under, hinges, [number[s.body] for s in self.soles], soles, legs, lower, upper),
             number,
         )
+
+    def _movers(self) -> NDArray[np.bool_]:
+        """Joints that move a sole rather than turn it: not those of the ankles."""
+        out, anchors = np.ones(len(self.dof), dtype=np.bool_), self.data.xanchor[self.model.dof_jntid[self.dof]]
+        for sole, leg in zip(self.soles, self.legs, strict=True):
+            centre = self.data.xpos[sole.body] + self.data.xmat[sole.body].reshape(3, 3) @ sole.centre
+            arms = np.linalg.norm(anchors[leg] - centre, axis=1)
+            out[leg] = arms > ANKLE * arms.max(initial=0.0)
+        return out
 
     def _below(self, body: int) -> bool:
         """Whether a body is the base or hangs on it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from giljabi.types import Array
 from giljabi.walking.kinematics import Kinematics
@@ -37,6 +38,13 @@ class WholeBody:
         return k.core.solve(
             t.com, np.array(t.feet), np.array(t.foot_rotation), t.torso, t.rates, k.hinges(t.posture), iterations
         )
+
+    def fix(self, joints: NDArray[np.bool_], where: Array) -> None:
+        """Joints (n,) bool that stay at `where` (n,) rad in every solve until the next call."""
+        k = self.kinematics
+        k.core.fix(k.hinges(joints.astype(np.float64)) > 0.5)
+        if joints.any():
+            k.set(k.core.q[:3].copy(), k.core.q[3:7].copy(), np.where(joints, where, k.q))
 
     @property
     def rates(self) -> Array:

@@ -69,6 +69,12 @@ class WholeBody {
     return tree.position(soles[side].body) + tree.rotation(soles[side].body) * soles[side].centre;
   }
 
+  // Hinges that stay where they are in every solve until the next call; the others do their part. fixed: by
+  // hinge.
+  void fix(const Eigen::Ref<const Eigen::Array<bool, Eigen::Dynamic, 1>>& fixed) {
+    for (std::size_t k = 0; k < legs_.size(); ++k) fixed_[6 + k] = fixed[legs_[k]];
+  }
+
   // Newton steps towards the targets from the present posture, base and both feet at once; the largest error
   // before the last. posture: rad, by hinge.
   double solve(const Targets& targets, const Eigen::Ref<const Eigen::VectorXd>& posture, int iterations) {
@@ -122,6 +128,7 @@ class WholeBody {
 
   std::vector<int> legs_;
   Eigen::VectorXd lower_, upper_;
+  std::array<bool, kMost> fixed_{};
   std::vector<int> column_;  // of a velocity among those that tasks move; -1: none
   int count_;
   Columns jacobian_;
@@ -157,7 +164,7 @@ class WholeBody {
     wanted.topRows<15>() *= kFoot;
     static_assert(kFoot == kCom && kTorso == 1.0, "weights of the rows above");
     Steps steps = Steps::Zero(count_, 3);
-    std::array<bool, kMost> held{};
+    std::array<bool, kMost> held = fixed_;
     for (int round = 0; round < 4; ++round) {
       least_squares(wanted, held, steps);
       if (!hold(steps, held)) break;
