@@ -42,6 +42,7 @@ from giljabi_sim.relay import LossyFrames
 T0 = float(round(time.time()))  # where stack time begins; signatures need one that reads like UTC
 LATE_S = 0.06  # s that the vehicle's clock is carried on without a word of it
 DEVICE = "autopilot"
+LAST_LEG = 0.95  # of the way: it comes down at its end
 
 
 class VehicleClock:
@@ -290,14 +291,13 @@ class Rig:
         if mission is not None and mission.phase is MissionPhase.ARRIVED:
             return True
         if not state.armed or state.mode not in ("auto",):
-            if self._done_on_the_ground(state.reasons):
+            last = [e.what for e in self.stack.guard.events()[1][-2:]]
+            over = mission is not None and mission.progress > LAST_LEG  # the planner's word may come after the guard's
+            if any("landed" in r for r in [*state.reasons, *(last[-1:] if over else [])]):
                 return True
-            why = "; ".join([*state.reasons, *(e.what for e in self.stack.guard.events()[1][-2:])])
+            why = "; ".join([*state.reasons, *last])
             raise Missed(f"the guard left auto: {state.mode}; {why}")
         return False
-
-    def _done_on_the_ground(self, reasons: Any) -> bool:
-        return any("landed" in r for r in reasons)
 
     def disarm(self) -> None:
         """Waits for the autopilot to be disarmed, after a landing."""
