@@ -52,6 +52,14 @@ def test_it_goes_over_a_board_of_one_centimetre(seed: int) -> None:
     assert row.x_m > 1.6
 
 
+def test_on_flat_ground_it_believes_in_no_stairs() -> None:
+    walk = Walk(SMALL, World(), 16)  # its joints are off so that the left foot feels the ground early at every step
+    assert not walk.run(straight(0.28), 16.0, distance=3.0).fell
+    gait = walk.chain.gait
+    assert gait is not None
+    assert max(abs(sole.z) for sole in gait.soles) < 0.015
+
+
 @pytest.mark.parametrize(("joint", "seed"), [("left_hip_pitch", 3), ("left_hip_roll", 4)])
 def test_it_walks_on_while_a_servo_of_a_leg_is_silent(joint: str, seed: int) -> None:
     number = list(SMALL.walker.joints).index(joint)

@@ -23,6 +23,8 @@ QUICKEST = 0.5  # of the nominal swing
 REACHING = 0.8  # lifts in the time of a swing: speed at which a foot meets the ground, or looks for it
 EARLY = 0.5  # of the lift above what was expected: a foot that stops higher than that has not met the ground
 LEVEL = 0.2  # of the lift: ground that differs less from what was expected counts as expected
+USUAL = 0.6  # of that, at most: what a foot feels at every landing and is no ground
+LEARNED = 0.2  # share of a landing in what a foot usually feels
 LATE = 0.06  # s that a touchdown is waited for
 DEEP = 0.6  # of the lift: so far below what was expected a foot feels for the ground
 FLOOR = 2.0  # of the pendulum's omega: how fast the body follows the ground up and down
@@ -97,6 +99,7 @@ class Gait:
         self._down = REACHING * g.lift / (g.step_time * (1.0 - g.double_support))  # m/s
         self.feeling: int | None = None  # foot that has come down by the plan and has not felt the ground yet
         self._deeper, self._touch = 0.0, Touch(0.01, 1.0)  # m that it is below the plan
+        self._usual = [0.0, 0.0]  # m above the plan at which each foot has felt the ground, in the mean
         self.landed: int | None = None  # foot that came down at this tick
         self.seated: int | None = None  # foot whose place was measured anew at this tick
         self.posture = np.array(list(walker.joints.values()))
@@ -241,7 +244,7 @@ class Gait:
         if s.swing is not None:
             height = measured.heights[s.side]
             if self._touch.step(s.swing.z_velocity, height) and height - s.target.z < EARLY * self.gait.lift:
-                return self._land(s, measured, self._ground(height, s.target.z))
+                return self._land(s, measured, self._ground(s.side, height, s.target.z))
             if s.t >= s.duration:
                 if height - s.target.z < LEVEL * self.gait.lift or s.t >= s.duration + LATE:
                     self.feeling = s.side
@@ -278,9 +281,16 @@ class Gait:
         else:
             self._begin(1 - s.side, self._standing(self.planned.slow), s.number + 1)
 
-    def _ground(self, height: float, expected: float) -> float:
-        """Height of the ground under a foot that feels it at a measured height [m]."""
-        return expected if abs(height - expected) < LEVEL * self.gait.lift else height
+    def _ground(self, side: int, height: float, expected: float) -> float:
+        """Height of the ground under a foot that feels it at a measured height [m].
+
+        What a foot always feels is no ground: the mean of what it has felt is taken off, or a robot whose joints or
+        sensor are a little off would climb without end.
+        """
+        usual = self._usual[side]
+        level, off = LEVEL * self.gait.lift, height - expected
+        self._usual[side] = max(-USUAL * level, min(USUAL * level, usual + LEARNED * (off - usual)))
+        return expected if abs(off - usual) < level else height - usual
 
     def _seat(self, side: int, measured: Measured, ground: float) -> None:
         """A foot stands where it was measured, at a height; the plan comes to it in `SETTLE`."""
@@ -298,7 +308,7 @@ class Gait:
         touched = self._touch.step(-speed, height)
         if touched or self._deeper > DEEP * self.gait.lift:
             self.feeling, self._deeper = None, 0.0
-            self._seat(side, measured, self._ground(height, expected))
+            self._seat(side, measured, self._ground(side, height, expected))
             return
         self._deeper += speed * dt
         if s is not None and s.t + dt >= s.double:
