@@ -11,6 +11,7 @@ from giljabi.platform import Actuator, Platform
 from giljabi.types import BadInputError
 from giljabi.wire import EncodeTable, WireField, WireMessage
 from giljabi.yaml_file import Strict
+from giljabi_drivers.commanded import commanded
 from giljabi_drivers.dbc import Database, Message
 
 QUANTITY = {"rad": "angle", "m": "length", "rad/s": "angular rate", "m/s": "speed", "N": "force"}
@@ -35,15 +36,7 @@ def build_table(
     strict: False lets the whole table go when the database lacks a command message, as that of a recording does.
     """
     key = ("drivers", driver, "options", "commands")
-    mine = {n: a for n, a in platform.model.actuators.items() if a.driver == driver}
-    for n in mine:
-        if n not in commands:
-            what = f"actuator '{n}' goes through driver '{driver}', which has no command for it"
-            raise platform.error(("actuators", n), f"{what}; one is expected under options.commands")
-    for n in commands:
-        if n not in mine:
-            known = ", ".join(mine) or "none"
-            raise platform.error((*key, n), f"no actuator '{n}' goes through this driver; known are {known}")
+    mine = commanded(platform, driver, commands)
     by_message: dict[str, dict[str, SignalCommand]] = {}
     for n, c in commands.items():
         by_message.setdefault(c.message, {})[n] = c

@@ -13,6 +13,7 @@ from giljabi.platform import Actuator, Platform
 from giljabi.types import StackState
 from giljabi.wire import EncodeTable, WireField, WireGate, WireMessage
 from giljabi.yaml_file import Strict
+from giljabi_drivers.commanded import commanded
 
 UNITS = {"ROR": "rad", "PRC": "N", "HTC": "rad"}
 STEERING_MODES = {
@@ -40,16 +41,9 @@ def build_table(
 ) -> EncodeTable | None:
     """Sentences for every actuator of this device, None when it has none; raises BadInputError with the line."""
     key = ("drivers", device, "options", "commands")
-    mine = {n: a for n, a in platform.model.actuators.items() if a.driver == device}
-    for n in mine:
-        if n not in commands:
-            what = f"actuator '{n}' goes through driver '{device}', which has no command for it"
-            raise platform.error(("actuators", n), f"{what}; one is expected under options.commands")
+    mine = commanded(platform, device, commands)
     messages = []
     for n, c in commands.items():
-        if n not in mine:
-            known = ", ".join(mine) or "none"
-            raise platform.error((*key, n), f"no actuator '{n}' goes through this driver; known are {known}")
         why = _unfit(n, c, mine[n])
         if why:
             raise platform.error((*key, n), why)

@@ -13,6 +13,7 @@ from giljabi.platform import Platform
 from giljabi.wire import EncodeTable, WireField, WireMessage
 from giljabi.yaml_file import Strict
 from giljabi_drivers.can_commands import framing_of
+from giljabi_drivers.commanded import commanded
 from giljabi_drivers.nmea2000_frames import GLOBAL, Header
 from giljabi_drivers.nmea2000_pgns import RUDDER
 
@@ -31,18 +32,9 @@ def build_table(
 ) -> EncodeTable | None:
     """The driver's encode table; raises BadInputError with the platform file's line."""
     key = ("drivers", driver, "options")
-    mine = {n: a for n, a in platform.model.actuators.items() if a.driver == driver}
-    for n in mine:
-        if n not in commands:
-            what = f"actuator '{n}' goes through driver '{driver}', which has no command for it"
-            raise platform.error(("actuators", n), f"{what}; one is expected under options.commands")
+    mine = commanded(platform, driver, commands)
     messages = []
     for n, c in commands.items():
-        if n not in mine:
-            known = ", ".join(mine) or "none"
-            raise platform.error(
-                (*key, "commands", n), f"no actuator '{n}' goes through this driver; known are {known}"
-            )
         if address is None:
             raise platform.error(key, "commands need an address of our own; options.address, 0 to 251, is expected")
         a = mine[n]
